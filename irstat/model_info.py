@@ -1,0 +1,24 @@
+"""`ModelInfo`: what a model file holds beside its graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onnx import ModelProto
+
+from irstat.tensor_data import TensorData
+
+
+@dataclass(slots=True)
+class ModelInfo:
+    """What a model file holds beside its graph; shared by a graph, its bodies and its copies."""
+
+    proto: ModelProto
+    """Everything but nodes and initializers of the graph."""
+    name: str = ""
+    """Name for reports: the file's name without its suffix, or the graph's."""
+    path: Path | None = None
+    opsets: dict[str, int] = field(default_factory=dict)
+    tokens: dict[bytes, TensorData] = field(default_factory=dict)
+    """Large tensors outside initializers (attributes, functions, training info) by their token."""

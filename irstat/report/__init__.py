@@ -1,0 +1,1 @@
+"""Reports: data (`report`), rounding (`numbers`), and one module for each format."""

@@ -1,0 +1,60 @@
+"""The report as CSV: one line a node, counts exact."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from irstat.report.report import COLUMNS, Report, Value
+
+HEADER = (
+    "name",
+    "op_type",
+    "domain",
+    "layer",
+    "layer_type",
+    "input_shapes",
+    "output_shapes",
+    "dtype",
+    *COLUMNS,
+    "basis",
+    "note",
+)
+"""Column names, in order."""
+
+
+def shape_text(value: Value) -> str:
+    """`1x64x56x56`; `?` for what is not known, `scalar` for rank 0."""
+    if value.shape is None:
+        return "?"
+    return "x".join("?" if dim is None else str(dim) for dim in value.shape) or "scalar"
+
+
+def records(report: Report) -> Iterator[dict[str, Any]]:
+    """One dictionary a node; counts are integers, formulas text."""
+    for row in report.rows:
+        counts = {column: getattr(row, column) for column in COLUMNS}
+        yield {
+            "name": row.name,
+            "op_type": row.op_type,
+            "domain": row.domain,
+            "layer": row.layer,
+            "layer_type": row.layer_type,
+            "input_shapes": " ".join(shape_text(value) for value in row.inputs),
+            "output_shapes": " ".join(shape_text(value) for value in row.outputs),
+            "dtype": row.outputs[0].dtype or "" if row.outputs else "",
+            **{name: count if isinstance(count, int) else str(count) for name, count in counts.items()},
+            "basis": row.basis,
+            "note": row.note,
+        }
+
+
+def as_csv(report: Report) -> str:
+    """CSV text with a header line (RFC 4180 quoting, newline-terminated lines)."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, HEADER, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records(report))
+    return out.getvalue()

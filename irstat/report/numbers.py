@@ -1,0 +1,75 @@
+"""Numbers as people read them: counts in decimal k, M, G, T; bytes in binary KiB, MiB, GiB; formulas rounded the same way.
+
+Nothing else in irstat rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from irstat.polynomial import Count, Maximum, NotPolynomial, Polynomial
+
+_DECIMAL = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_BINARY = ((1 << 50, "PiB"), (1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, at least the whole part."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def si(count: Count) -> str:
+    """`4.09 G`, `960`, `4.09 G*N`; `?` for what is not known."""
+    if isinstance(count, NotPolynomial):
+        return "?"
+    if isinstance(count, Maximum):
+        return f"max({', '.join(map(si, count.parts))})"
+    if isinstance(count, Polynomial):
+        return _formula(count, si)
+    for unit, suffix in _DECIMAL:
+        if abs(count) >= unit:
+            return f"{_significant(count / unit)} {suffix}"
+    return str(count)
+
+
+def binary(count: Count) -> str:
+    """`13.4 MiB`, `960 B`, `588 KiB*N`; `?` for what is not known."""
+    if isinstance(count, NotPolynomial):
+        return "?"
+    if isinstance(count, Maximum):
+        return f"max({', '.join(map(binary, count.parts))})"
+    if isinstance(count, Polynomial):
+        return _formula(count, binary)
+    for unit, suffix in _BINARY:
+        if abs(count) >= unit:
+            return f"{_significant(count / unit)} {suffix}"
+    return f"{count} B"
+
+
+_SHORT = 24
+
+
+def _formula(polynomial: Polynomial, number: Callable[[Count], str]) -> str:
+    """The leading term, or two where that stays short, with rounded coefficients; `…` stands for what is left out."""
+    shown = []
+    for powers, value in polynomial.terms:
+        factors = [
+            name if power == 1 else f"{name}^{power}" for name, power in zip(polynomial.names, powers, strict=True) if power
+        ]
+        shown.append("*".join([number(round(value)), *factors]))
+    whole = " + ".join(shown).replace(" + -", " - ")
+    return whole if len(shown) == 1 or (len(shown) == 2 and len(whole) <= _SHORT) else f"{shown[0]} + …"
+
+
+def exact(count: Count) -> str:
+    """`4,089,184,256`, or the formula."""
+    return f"{count:,}" if isinstance(count, int) else str(count)
+
+
+def percent(part: Count, whole: Count) -> str:
+    """Share of a total, `12.3 %`; empty where it can't be said."""
+    if not isinstance(part, int) or not isinstance(whole, int) or not whole:
+        return ""
+    return f"{100 * part / whole:.1f} %"

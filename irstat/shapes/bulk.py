@@ -1,0 +1,48 @@
+"""ONNX's bulk shape inference, asked where the walk node by node left something open.
+
+Its data propagation follows shapes of which only a part is known: the second dim of Reshape(x, [number of boxes, 4]) is 4
+although the first depends on data.
+"""
+
+from __future__ import annotations
+
+from onnx import ModelProto, TypeProto, shape_inference
+
+from irstat.graph import Graph
+from irstat.onnx_writer import to_model
+from irstat.shapes.facts import Facts
+from irstat.shapes.value_type import TensorType, ValueType, from_proto, refine, to_proto
+
+
+def refine_in_bulk(graph: Graph, facts: Facts) -> dict[str, ValueType]:
+    """Types that bulk inference knows better than `facts`; empty where it fails."""
+    try:
+        inferred = shape_inference.infer_shapes(_message(graph, facts), data_prop=True)
+    except Exception:  # noqa: BLE001 # the C++ code raises several types; what it cannot tell stays open
+        return {}
+    better: dict[str, ValueType] = {}
+    for info in (*inferred.graph.value_info, *inferred.graph.output):
+        known = facts.types.get(info.name)
+        if isinstance(known, TensorType) and not known.is_known:
+            refined = refine(known, from_proto(info.type))
+            if refined != known:
+                better[info.name] = refined
+    return better
+
+
+def _message(graph: Graph, facts: Facts) -> ModelProto:
+    model = to_model(graph, with_weights=False)
+    for infos in (model.graph.input, model.graph.output):
+        for info in infos:
+            _state(info.type, facts.types.get(info.name))
+    del model.graph.value_info[:]
+    for name, value_type in facts.types.items():
+        if isinstance(value_type, TensorType) and value_type.is_known and graph.producer(name) is not None:
+            info = model.graph.value_info.add(name=name)
+            _state(info.type, value_type)
+    return model
+
+
+def _state(message: TypeProto, value_type: ValueType | None) -> None:
+    if value_type is not None:
+        message.CopyFrom(to_proto(value_type))
