@@ -178,7 +178,7 @@ MICRO_GRAPHS = (
 
 PROGRAMS = {
     "irstat": "import irstat; r = irstat.analyze({path!r}); print(('≥ ' if r.lower_bound else '') + str(r.totals['macs']))",
-    "onnx-tool": "import onnx_tool; m = onnx_tool.Model({path!r}); m.graph.shape_infer(); m.graph.profile(); print(m.graph.macs)",
+    "onnx-tool": "import onnx_tool; g = onnx_tool.Model({path!r}).graph; g.shape_infer(); g.profile(); print(g.macs)",
     "onnxsim": "import onnx; from onnxsim.model_info import ModelInfo; print(ModelInfo(onnx.load({path!r})).macs)",
     "onnx_opcounter": "import onnx; from onnx_opcounter import calculate_macs as m; print(m(onnx.load({path!r})))",
 }

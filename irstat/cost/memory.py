@@ -114,11 +114,11 @@ def _last_uses(graph: Graph, nodes: list[Node], base: Mapping[str, str]) -> dict
         for name in (*node.outputs, *node.inputs, *node.captures):
             if name in base:
                 last[base[name]] = step
+    for name in graph.inputs:
+        if name in base:
+            last.setdefault(base[name], 0)
     for name in graph.outputs:
         last.pop(base.get(name, name), None)
-    for name in graph.inputs:
-        if name in base and name not in graph.outputs:
-            last.setdefault(base[name], 0)
     return last
 
 

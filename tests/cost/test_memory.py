@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.one_node import trained
 
 
@@ -169,7 +167,6 @@ def test_a_scan_adds_its_body():
     assert timeline(trained(text)) == [288 + 72]
 
 
-@pytest.mark.xfail(reason="memory._last_uses lets an input go after the first node although a view of it is an output")
 def test_a_loop_adds_its_body():
     text = """
     (float[2,3] x) => (y)
@@ -181,7 +178,6 @@ def test_a_loop_adds_its_body():
     assert timeline(trained(text)) == [48 + 1 + 48]
 
 
-@pytest.mark.xfail(reason="memory._last_uses lets an input go after the first node although a view of it is an output")
 def test_an_input_whose_view_is_an_output_stays():
     text = "(float[2,3] x) => (r, y) { r = Flatten(x) a = Exp(x) b = Neg(a) y = Relu(b) }"
     # (r) | x a | x a b | x b y

@@ -183,7 +183,8 @@ def test_a_weight_used_twice_counts_once():
 
 
 def test_a_weight_used_twice_by_one_node_counts_once():
-    text = "(float[1,2,5,5] x, float[3] s, float[3] v, float[3,2,3,3] w) => (y) { h = Conv(x, w, s) y = BatchNormalization(h, s, s, v, v) }"
+    text = """(float[1,2,5,5] x, float[3] s, float[3] v, float[3,2,3,3] w) => (y)
+    { h = Conv(x, w, s) y = BatchNormalization(h, s, s, v, v) }"""
     found = trained(text, "s v w")
     assert [row.params for row in found.rows] == [57, 3]
     assert (found.totals["params"], found.totals["buffers"]) == (57, 3)

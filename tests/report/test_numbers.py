@@ -21,7 +21,8 @@ def test_counts_are_decimal(count: object, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (14_156_248, "13.5 MiB"), (3 << 30, "3.00 GiB"), (NotPolynomial("why"), "?")],
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (14_156_248, "13.5 MiB"), (3 << 30, "3.00 GiB"),
+     (NotPolynomial("why"), "?")],
 )  # fmt: skip
 def test_bytes_are_binary(count: object, text: str) -> None:
     assert binary(count) == text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from onnx import ModelProto, TensorProto
 
 import irstat
 from irstat.element_types import NAME_OF, nbytes
-from irstat.report.report import Report
+from irstat.report.report import Report, Value
 from tests.support.models import model
 
 
@@ -106,18 +107,15 @@ def check(row: Row) -> None:
         "params": totals["params"],
     }
     expected = {name: getattr(row, name) for name in found}
-    sizes = {value.name: nbytes(value.dtype or "", _elements(value.shape)) for value in (*node.inputs, *node.outputs)}
     found |= {"read": totals["read_bytes"], "written": totals["write_bytes"]}
-    expected["read"] = sum(sizes[name] for name in {v.name for v in node.inputs}) if row.read is None else row.read
-    expected["written"] = sum(sizes[v.name] for v in node.outputs) if row.written is None else row.written
+    expected["read"] = sum({v.name: _bytes(v) for v in node.inputs}.values()) if row.read is None else row.read
+    expected["written"] = sum(map(_bytes, node.outputs)) if row.written is None else row.written
     if row.kept is not None:
         found["kept"], expected["kept"] = totals["training_activation_bytes"], row.kept
     assert found == expected, node.note
 
 
-def _elements(shape: Sequence[object] | None) -> int:
-    elements = 1
-    for dim in shape or ():
-        assert isinstance(dim, int)
-        elements *= dim
-    return elements
+def _bytes(value: Value) -> int:
+    dims = [dim for dim in value.shape or () if isinstance(dim, int)]
+    assert len(dims) == len(value.shape or ()), f"the size of {value.name} is not known: say what is read and written"
+    return nbytes(value.dtype or "", prod(dims))
