@@ -12,15 +12,30 @@ from typing import Any
 from onnx import ModelProto
 
 from irstat.convert import ExportOptions, InputSpec, convert
+from irstat.cost.conventions import check_convention, counted_by
+from irstat.cost.conventions.subject import Folded, Subject, Vanished, folded_products, vanishing_layers
 from irstat.cost.memory import Memory, activation_memory
 from irstat.cost.model import MISFIT, CostModel, Priced
 from irstat.cost.roles import assign_roles
 from irstat.cost.totals import totals, unpriced
-from irstat.errors import ShapeError
+from irstat.errors import ShapeError, UsageError
 from irstat.formulas import Counts, Formulas, find_formulas
-from irstat.graph import Graph
+from irstat.graph import Graph, Role
 from irstat.onnx_reader import load
-from irstat.passes import CaptureInvariants, FoldConstants, InlineFunctions, RemoveDead, RemoveIdentity, RemoveZeroBias
+from irstat.passes import (
+    CaptureInvariants,
+    FoldConstants,
+    InlineFunctions,
+    RemoveDead,
+    RemoveIdentity,
+    RemoveZeroBias,
+    RestoreBatchnorm,
+    RestoreGelu,
+    RestoreHardswish,
+    RestoreLayernorm,
+    RestoreSilu,
+)
+from irstat.passes.restore import Proofs
 from irstat.polynomial import Count, Polynomial, maximum
 from irstat.report.report import COLUMNS, ModelSummary, Report, UnknownShape, cost_column
 from irstat.shapes.binding import Sizes
@@ -32,13 +47,15 @@ Model = Any
 Inputs = Mapping[str, Sequence[int | str] | InputSpec]
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 # options, by name only
     model: Model,
     *,
     dims: Mapping[str, int] | None = None,
     inputs: Inputs | None = None,
     train: bool = False,
     input_gradients: bool = False,
+    convention: str | None = None,
+    raw: bool = False,
     step: Callable[[str], None] | None = None,
 ) -> Report:
     """What a model costs: arithmetic forward and backward, parameters, bytes moved and stored, activation memory.
@@ -51,25 +68,40 @@ def analyze(
             framework's model, what to export it with; an `InputSpec` says the element type too.
         train: whether text reports show the backward pass. The counts are in the report either way.
         input_gradients: whether the loss is differentiated with respect to the inputs too.
+        convention: another tool, by its name in `irstat.cost.conventions.CONVENTIONS`; `Report.counted` then says what that
+            one would count.
+        raw: whether operators that an exporter decomposed stay as they are in the file. What computes nothing on data
+            (constants, shape arithmetic, Identity, unused nodes) is left out either way.
         step: told what is being done, for a progress display.
 
     Raises:
         ModelError: the model is broken.
-        UsageError: `dims` or `inputs` name something that the model does not have.
+        UsageError: `dims` or `inputs` name something that the model does not have; there is no such convention, or sizes are
+            free that it needs.
         ShapeError: the model does not fit together at the sizes asked for.
     """
     say = step or _silent
+    if convention is not None:
+        check_convention(convention)
     say("reading")
     graph, overrides = opened(model, inputs or {})
-    study = Study(graph, overrides, input_gradients, say)
+    study = Study(graph, overrides, input_gradients, say, raw)
     sizes = study.sizes.resolve(dims or {})
     free = [name for name in study.sizes.names if name not in sizes]
     if free:
+        if convention is not None:
+            options = " --dim ".join(f"{name}=…" for name in free)
+            raise UsageError(f"convention '{convention}' needs every size bound: give --dim {options}")
         return study.report_with_formulas(sizes, free, train)
     point = study.at(sizes, graph)
     if dims or inputs:
         check_fit(point, "these sizes")
-    return study.report(point, sizes, train)
+    report = study.report(point, sizes, train)
+    if convention is not None:
+        report.convention = convention
+        subject = Subject(point.graph, point.priced.costs, point.priced.constants, point.vanished, point.folded)
+        report.counted = counted_by(convention, subject)
+    return report
 
 
 def check_fit(point: Point, sizes: str) -> None:
@@ -125,6 +157,10 @@ class Point:
     priced: Priced
     memory: Memory
     totals: Mapping[str, int]
+    vanished: tuple[Vanished, ...] = ()
+    """Layers that do nothing at inference, and left no node."""
+    folded: tuple[Folded, ...] = ()
+    """Products of constants, which became constants."""
 
 
 class Study:
@@ -136,11 +172,13 @@ class Study:
         inputs: Mapping[str, Sequence[int | str]],
         input_gradients: bool = False,
         step: Callable[[str], None] = _silent,
+        raw: bool = False,
     ) -> None:
         self.graph = graph
         self._step = step
         self.sizes = Sizes(graph, inputs)
         self._input_gradients = input_gradients
+        self._raw, self._proofs = raw, Proofs()
         self._shapes = ShapeInference()
         self._costs = CostModel(self._shapes)
 
@@ -156,11 +194,18 @@ class Study:
         binding = self.sizes.bind(sizes)
         facts = self._shapes.infer(graph, binding.input_types, binding.sizes, trust_stated=not binding.overridden)
         apply(graph, facts)
-        normalize(graph, facts)
+        vanished, folded = vanishing_layers(graph), folded_products(graph, facts.constants)
+        roles = assign_roles(graph, facts)
+        if not self._raw and restore_operators(graph, roles, self._proofs) and facts.reasons:
+            # an operator that ONNX doesn't know, put back, has a shape, and so has what follows it
+            facts = self._shapes.infer(graph, binding.input_types, binding.sizes, trust_stated=not binding.overridden)
+            apply(graph, facts)
+            restore_operators(graph, roles, self._proofs)
+        normalize(graph, facts, roles)
         self._step("counting")
         priced = self._costs.price(graph, input_gradients=self._input_gradients)
         memory = activation_memory(graph, priced)
-        return Point(graph, facts, priced, memory, totals(priced, memory))
+        return Point(graph, facts, priced, memory, totals(priced, memory), vanished, folded)
 
     def report(self, point: Point, sizes: Mapping[str, int], train: bool) -> Report:
         """The report of one point."""
@@ -213,13 +258,31 @@ def _peak(found: Formulas, names: tuple[str, ...]) -> Count:
     return maximum(steps, names)
 
 
-def normalize(graph: Graph, facts: Facts) -> None:
-    """Constants become tensors, shape arithmetic folds away, what passes its input through or is not used goes."""
-    roles = assign_roles(graph, facts)
-    FoldConstants(facts, roles).run(graph)
+def normalize(graph: Graph, facts: Facts, roles: Mapping[str, Role] | None = None) -> None:
+    """Constants become tensors, shape arithmetic folds away, what passes its input through or is not used goes.
+
+    Args:
+        graph: shapes inferred and written into it.
+        facts: that inference found.
+        roles: of stored constants; None to find them.
+    """
+    FoldConstants(facts, assign_roles(graph, facts) if roles is None else roles).run(graph)
     RemoveZeroBias().run(graph)
     RemoveIdentity().run(graph)
     RemoveDead().run(graph)
+
+
+def restore_operators(graph: Graph, roles: dict[str, Role], proofs: Proofs) -> int:
+    """Put back what exporters decomposed; returns how many operators were.
+
+    Args:
+        graph: shapes inferred and written into it.
+        roles: of stored constants, found before; brought up to date.
+        proofs: what is known already.
+    """
+    activations = (RestoreGelu(proofs), RestoreSilu(proofs), RestoreHardswish(proofs))
+    passes = (*activations, RestoreLayernorm(roles, proofs), RestoreBatchnorm(roles, proofs))
+    return sum(each.run(graph).changed for each in passes)
 
 
 def counts(point: Point) -> dict[tuple[Any, Any], int | None]:

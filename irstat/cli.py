@@ -20,6 +20,7 @@ from irstat import examples, operators
 from irstat.analyze import analyze
 from irstat.atomic_file import atomic_file
 from irstat.convert import EXPORTER_KEY, InputSpec, installed
+from irstat.cost.conventions import CONVENTIONS
 from irstat.errors import IrstatError, UsageError
 from irstat.model_argument import ModelArgument
 from irstat.onnx_reader import load
@@ -31,6 +32,7 @@ from irstat.report.table import COLUMNS_SHOWN, View
 from irstat.sweep import as_table, parse_sweep, sweep
 
 OK, CHECK_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_LONGEST_MESSAGE = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    """The message, whatever names from a model are in it: no line breaks, no control characters, not endless."""
+    text = " ".join(str(error)[:_LONGEST_MESSAGE].split())
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -143,6 +147,8 @@ def _add_analyze(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--sweep", metavar="NAME=A:B:xF", help="totals over values of a size, T=128:4096:x2")
     command.add_argument("--train", action="store_true", help="show the backward pass and what it keeps")
     command.add_argument("--input-gradients", action="store_true", help="differentiate with respect to the inputs too")
+    command.add_argument("--convention", metavar="NAME", help=f"count as another tool does, too: {', '.join(CONVENTIONS)}")
+    command.add_argument("--raw", action="store_true", help="show operators as they are in the file; put none back")
     command.add_argument("--group-by", choices=("none", "op", "layer"), default="none", help="sum nodes into groups")
     command.add_argument("--depth", type=_count, metavar="N", help="levels of the layer tree")
     command.add_argument("--sort", metavar="COL", help=f"order by a column: {', '.join(COLUMNS_SHOWN)}")
@@ -163,11 +169,20 @@ def _analyze(options: argparse.Namespace) -> int:
     model, dims = _model(options), dict(map(_dim, options.dim))
     view = View(options.group_by, options.depth, options.sort, options.top)
     if options.sweep is not None:
+        if options.convention is not None:
+            raise UsageError("--sweep and --convention don't go together")
         return _sweep(options, model, dims)
     with progress(f"analyzing {model.name}") as step, model.onnx_file(step) as path:
         inputs = model.inputs if model.is_onnx else None
         report = analyze(
-            path, dims=dims, inputs=inputs, train=options.train, input_gradients=options.input_gradients, step=step
+            path,
+            dims=dims,
+            inputs=inputs,
+            train=options.train,
+            input_gradients=options.input_gradients,
+            convention=options.convention,
+            raw=options.raw,
+            step=step,
         )
         report.model = replace(report.model, name=model.name, path=model.text)
         _show(report, view, options)
@@ -182,7 +197,7 @@ def _sweep(options: argparse.Namespace, model: ModelArgument, dims: dict[str, in
     size, values = parse_sweep(options.sweep)
     with progress(f"analyzing {model.name}") as step, model.onnx_file(step) as path:
         inputs = model.inputs if model.is_onnx else None
-        result = sweep(path, size, values, dims=dims, inputs=inputs, step=step)
+        result = sweep(path, size, values, dims=dims, inputs=inputs, raw=options.raw, step=step)
     records = result.records()
     if options.format == "json":
         text = json.dumps({"schema": 1, "size": result.size, "dims": dict(result.dims), "points": records}, indent=2) + "\n"

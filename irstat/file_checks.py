@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx
-from onnx import OperatorSetIdProto, defs
+from onnx import AttributeProto, NodeProto, OperatorSetIdProto, defs
 
 from irstat.errors import ModelError
 
@@ -43,3 +43,42 @@ def opset_versions(entries: Iterable[OperatorSetIdProto]) -> dict[str, int]:
             raise ModelError(f"opset {version} of {domain or 'ai.onnx'}; {known}: upgrade onnx or export for an older opset")
         versions["" if domain == "ai.onnx" else domain] = version
     return versions
+
+
+def wrong_type(kind: int, expected: int) -> str:
+    """Words for an attribute of another `AttributeProto.AttributeType` than its operator's."""
+    names = AttributeProto.AttributeType.Name
+    return f"is of type {names(kind)}; the operator has it as {names(expected)}"
+
+
+def attribute_label(attribute: AttributeProto, node: NodeProto, where: str) -> str:
+    """An attribute and its node, for error messages that start with `where`."""
+    return f"{where}attribute '{attribute.name}' of node '{node.name or node.op_type}'"
+
+
+def check_valueless(attribute: AttributeProto, node: NodeProto, where: str) -> None:
+    """Refuse an attribute that has no value, which one of 0 or of no length has.
+
+    Raises:
+        ModelError: its type is not known, or it refers to an attribute of a function where there is none.
+    """
+    if attribute.type == AttributeProto.UNDEFINED:
+        raise ModelError(f"{attribute_label(attribute, node, where)} has no type, or one that this onnx does not know")
+    if attribute.ref_attr_name:
+        what = f"refers to the attribute '{attribute.ref_attr_name}' of a function"
+        raise ModelError(f"{attribute_label(attribute, node, where)} {what}, but the node is in none")
+
+
+_RANGES = {"axis": (-(1 << 31), (1 << 31) - 1), "batch_dims": (0, (1 << 31) - 1)}
+"""Attribute -> values it may have. Beyond them onnx's shape inference reads memory that is not its own."""
+
+
+def check_range(attribute: AttributeProto, node: NodeProto, where: str) -> None:
+    """Refuse a number that no operator can take.
+
+    Raises:
+        ModelError: it is too small or too large.
+    """
+    least, most = _RANGES.get(attribute.name, (-(1 << 63), (1 << 63) - 1))
+    if not least <= attribute.i <= most:
+        raise ModelError(f"{attribute_label(attribute, node, where)} is {attribute.i}; it has to be from {least} to {most}")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto
 
 from irstat.element_types import NAME_OF
 from irstat.errors import ModelError
-from irstat.file_checks import check_text
+from irstat.file_checks import attribute_label, check_range, check_text, check_valueless, wrong_type
 from irstat.graph import Graph, ModelInfo, Node, Role, Shape, Tensor, captured
 from irstat.layers import layer_of
+from irstat.schemas import arity_problem, attribute_types
 from irstat.stated_type import stated_type, type_name
+from irstat.tensor import ROLE_KEY
 from irstat.tensor_data import ExternalFiles, TensorData, check_data, count_elements, is_stub
 
 __all__ = ["GraphReader", "type_name"]
@@ -37,10 +38,11 @@ Scope = Callable[[str], bool]
 
 
 class GraphReader:
-    """Reads graphs and nodes of one model."""
+    """Reads graphs and nodes of one model, or of a function in it that has operator set versions of its own."""
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, versions: Mapping[str, int] | None = None) -> None:
         self.info = info
+        self._versions = info.opsets if versions is None else versions
         self.external = ExternalFiles(info.path.parent if info.path is not None else None)
 
     def tensor_data(self, tensor: TensorProto) -> TensorData:
@@ -96,7 +98,6 @@ class GraphReader:
         self,
         graph: Graph,
         protos: Iterable[NodeProto],
-        versions: Mapping[str, int],
         where: str,
         results: Container[str],
         outer: Scope,
@@ -106,7 +107,6 @@ class GraphReader:
         Args:
             graph: gets the tensors, not the nodes.
             protos: their messages; names that the graph has already are made unique.
-            versions: operator set versions by domain that hold for them.
             where: start of error messages.
             results: tensors that the graph has already and that the nodes compute.
             outer: tells whether a graph around this one defines a name.
@@ -125,15 +125,14 @@ class GraphReader:
                     if output not in results:
                         graph.set_tensor(Tensor(output, None, None, "activation"))
         labels = _labels(protos, where)
-        names = _unique_names(labels, graph.has_node)
         scope: Scope = lambda name: graph.find_tensor(name) is not None or outer(name)  # noqa: E731
         nodes = []
-        for proto, label, name in zip(protos, labels, names, strict=True):
+        for proto, label, name in zip(protos, labels, _unique_names(labels, graph.has_node), strict=True):
             node = self._node(proto, label, name, graph, scope, where)
             for used in (*node.inputs, *node.captures):
                 if used and not scope(used):
                     raise ModelError(f"{where}node '{name}' ({node.op_type}) reads '{used}', which nothing there provides")
-            nodes.append(replace(node, version=versions.get(node.domain, 0)))
+            nodes.append(node)
         return nodes
 
     def _stated_types(
@@ -164,7 +163,7 @@ class GraphReader:
                 )
             seen.add(name)
             data = self.tensor_data(tensor)
-            role = roles.get(name)
+            role = roles.get(name) or _stated_role(tensor)
             shape = data.shape if dims is None else dims
             graph.set_tensor(Tensor(name, data.dtype, shape, "constant", data if dims is None else None, role))
 
@@ -203,19 +202,25 @@ class GraphReader:
         layer, layer_type = layer_of(own_name, metadata)
         attrs: dict[str, Any] = {}
         bodies: tuple[Graph, ...] = ()
+        version = self._versions.get(domain, 0)
         if len(proto.attribute):
-            bodies = self._attributes(proto, attrs, graph, outer, where)
+            types = attribute_types(op_type, domain, version)
+            bodies = self._attributes(proto, attrs, types, graph, outer, where)
         if op_type in _BODIES and not domain:
             for body in _BODIES[op_type]:
                 if not isinstance(attrs.get(body), Graph):
                     raise ModelError(f"{where}node '{name}' ({op_type}) has no graph '{body}'")
+        inputs, outputs = tuple(proto.input), tuple(proto.output)
+        problem = arity_problem(op_type, domain, version, tuple(map(bool, inputs)), len(outputs))
+        if problem:
+            raise ModelError(f"{where}node '{name}' ({op_type}) {problem}")
         return Node(
             name,
             op_type,
             domain,
-            self.info.opsets.get(domain, 0),
-            tuple(proto.input),
-            tuple(proto.output),
+            version,
+            inputs,
+            outputs,
             attrs,
             layer,
             layer_type,
@@ -225,13 +230,19 @@ class GraphReader:
             proto,
         )
 
-    def _attributes(self, proto: NodeProto, attrs: dict[str, Any], graph: Graph, outer: Scope, where: str) -> tuple[Graph, ...]:
-        """Fill `attrs`; returns the bodies among them."""
+    def _attributes(
+        self, proto: NodeProto, attrs: dict[str, Any], types: Mapping[str, int], graph: Graph, outer: Scope, where: str
+    ) -> tuple[Graph, ...]:
+        """Fill `attrs`, whose `types` the schema knows; returns the bodies among them."""
         bodies: tuple[Graph, ...] = ()
         for attribute in proto.attribute:
             kind = attribute.type
+            if kind and kind != types.get(attribute.name, kind):
+                raise ModelError(f"{attribute_label(attribute, proto, where)} {wrong_type(kind, types[attribute.name])}")
             if kind in _PLAIN:
                 value = _PLAIN[kind](attribute)
+                if kind == AttributeProto.INT:
+                    check_range(attribute, proto, where)
             elif kind in _TENSORS:
                 value = self._tensors(attribute, proto, where)
             elif kind in _GRAPHS:
@@ -243,7 +254,7 @@ class GraphReader:
             else:
                 value = None if kind == AttributeProto.UNDEFINED else attribute
             if not value:
-                _check_valueless(attribute, proto, where)
+                check_valueless(attribute, proto, where)
             attrs[attribute.name] = value
         if len(attrs) < len(proto.attribute):
             raise ModelError(f"{where}node '{proto.name or proto.op_type}' has two attributes of one name")
@@ -256,7 +267,7 @@ class GraphReader:
                 return self.tensor_data(attribute.t)
             return tuple(self.tensor_data(item) for item in attribute.tensors)
         except ModelError as error:
-            raise type(error)(f"{_attribute(attribute, proto, where)}: {error}") from error
+            raise type(error)(f"{attribute_label(attribute, proto, where)}: {error}") from error
 
     def _body(self, proto: GraphProto, where: str, graph: Graph, outer: Scope) -> Graph:
         copy = GraphProto()
@@ -264,17 +275,12 @@ class GraphReader:
         return self.graph(copy, where, lambda name: graph.find_tensor(name) is not None or outer(name))
 
 
-def _attribute(attribute: AttributeProto, node: NodeProto, where: str) -> str:
-    return f"{where}attribute '{attribute.name}' of node '{node.name or node.op_type}'"
-
-
-def _check_valueless(attribute: AttributeProto, node: NodeProto, where: str) -> None:
-    """Refuse an attribute that has no value, which one of 0 or of no length has."""
-    if attribute.type == AttributeProto.UNDEFINED:
-        raise ModelError(f"{_attribute(attribute, node, where)} has no type, or one that this onnx does not know")
-    if attribute.ref_attr_name:
-        what = f"refers to the attribute '{attribute.ref_attr_name}' of a function"
-        raise ModelError(f"{_attribute(attribute, node, where)} {what}, but the node is in none")
+def _stated_role(tensor: TensorProto) -> Role | None:
+    """The role that irstat's own converters write beside a tensor."""
+    for entry in tensor.metadata_props:
+        if entry.key == ROLE_KEY:
+            return _ROLES.get(str(entry.value).upper())
+    return None
 
 
 def _nothing_outside(name: str) -> bool:

@@ -12,6 +12,7 @@ from irstat import wire
 from irstat.element_types import nbytes
 from irstat.errors import ModelError
 from irstat.graph import Graph, ModelInfo, Node
+from irstat.layers import LAYER_KEY, LAYER_TYPE_KEY
 from irstat.source_file import ByteRange
 from irstat.tensor_data import ExternalFiles, TensorData
 
@@ -144,6 +145,9 @@ def node_message(node: Node) -> NodeProto:
             else:
                 value = value.full_proto() if isinstance(value, TensorData) else value
                 proto.attribute.append(helper.make_attribute(key, value))
+        for key, text in ((LAYER_KEY, node.layer), (LAYER_TYPE_KEY, node.layer_type)):
+            if node.layer and text:
+                proto.metadata_props.add(key=key, value=text)
         return proto
     proto = NodeProto()
     proto.CopyFrom(node.proto)

@@ -18,6 +18,7 @@ from irstat.atomic_file import atomic_file
 from irstat.errors import IrstatError, ModelError, UsageError
 from irstat.graph import Graph, Node
 from irstat.graph_writer import Chunk, Plan, bring_in, graph_message, node_message
+from irstat.local_functions import expressed
 from irstat.schemas import find_schema
 from irstat.tensor_data import TensorData
 
@@ -25,6 +26,9 @@ Weights = Literal["auto", "inside", "beside", "omit"]
 
 MAX_FILE_BYTES = (1 << 31) - 1
 """Protobuf's limit on one message."""
+
+_FIRST_WITH_FUNCTIONS = 8
+"""The IR version that brought functions to models."""
 
 _AUTO_BESIDE = MAX_FILE_BYTES - (1 << 24)
 """Weights of this many bytes leave no room for the rest of the model."""
@@ -115,9 +119,13 @@ def _pieces(graph: Graph, plan: Plan) -> tuple[list[Chunk], int]:
 
 
 def _message(graph: Graph, plan: Plan) -> ModelProto:
+    graph, functions = expressed(graph)
     model = ModelProto()
     model.CopyFrom(graph.info.proto)
     _import_opsets(graph, model)
+    if functions:
+        model.functions.extend(functions)
+        model.ir_version = max(model.ir_version, _FIRST_WITH_FUNCTIONS)
     graph_message(graph, model.graph, plan)
     for part in (*model.functions, *model.training_info):
         bring_in(part, graph.info, plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx import TypeProto, ValueInfoProto
+from onnx import TensorProto, TypeProto, ValueInfoProto
 
 from irstat.element_types import NAME_OF
 from irstat.errors import ModelError
@@ -14,7 +14,8 @@ def stated_type(info: ValueInfoProto) -> tuple[str | None, Shape | None, TypePro
     """(element type, shape, message for what is no plain tensor) that a file states of a value.
 
     Raises:
-        ModelError: a dim is negative, the tensor would have more elements than can exist, or a size's name is no text.
+        ModelError: a dim is negative, the tensor would have more elements than can exist, the element type does not exist, or
+            a size's name is no text.
     """
     kind = info.type.WhichOneof("value")
     if kind is None:
@@ -23,6 +24,8 @@ def stated_type(info: ValueInfoProto) -> tuple[str | None, Shape | None, TypePro
         return type_name(info.type), None, info.type
     tensor = info.type.tensor_type
     dtype = NAME_OF.get(tensor.elem_type)
+    if dtype is None and tensor.elem_type != TensorProto.UNDEFINED:
+        raise ModelError(f"'{info.name}' has element type {tensor.elem_type}, which this onnx does not know")
     if not tensor.HasField("shape"):
         return dtype, None, None
     dims: list[Dim] = []

@@ -37,6 +37,7 @@ def sweep(
     *,
     dims: Mapping[str, int] | None = None,
     inputs: Inputs | None = None,
+    raw: bool = False,
     step: Callable[[str], None] | None = None,
 ) -> Sweep:
     """Totals of a model at several values of one size.
@@ -47,12 +48,13 @@ def sweep(
         values: at which to evaluate.
         dims: values of all other sizes.
         inputs: shapes that replace those of the file.
+        raw: as for `analyze`.
         step: told of each point.
 
     Raises:
         UsageError: the model has no such size, or another is left free.
     """
-    study = Study(*opened(model, inputs or {}))
+    study = Study(*opened(model, inputs or {}), raw=raw)
     bound = study.sizes.resolve({**(dims or {}), size: values[0] if values else 0})
     symbol = next(iter(study.sizes.resolve({size: 0})))
     free = [name for name in study.sizes.names if name not in bound]
@@ -82,8 +84,10 @@ def parse_sweep(text: str) -> tuple[str, list[int]]:
             values = [int(part) for part in spec.split(",")]
         else:
             start, stop, *more = spec.split(":")
-            rule = more[0] if more else "1"
+            (rule,) = more or ("1",)
             values = _progression(int(start), int(stop), rule)
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(form) from error
     if not name or not values or min(values) < 0:

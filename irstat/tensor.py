@@ -14,6 +14,8 @@ Dim = int | str | None
 Shape = tuple[Dim, ...]
 Kind = Literal["input", "constant", "activation"]
 Role = Literal["parameter", "buffer"]
+ROLE_KEY = "irstat.role"
+"""Metadata property of a stored tensor in which irstat's converters write its role."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -391,7 +391,7 @@ def test_the_networkx_view_is_frozen_and_follows_changes():
 def test_as_text():
     text = """g (float[N,2] x, bool c, seq(float[2]) s) => (float[N,2] y, z)
         <int64[2] shape = {2, -1}, float[1,20] big = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20}> {
-        [conv] a = Conv <pads = [1,2], auto_pad = "VALID", alpha = 0.1> (x, , x)
+        [resize] a = Resize <axes = [1,2], mode = "linear", cubic_coeff_a = 0.1> (x, , x)
         y, extra = com.microsoft.Odd(a)
         z = If(c) <then_branch = t () => (x) { d = Relu(x) }, else_branch = e () => (float[2] p) { p = Neg(x) }>
     }"""
@@ -402,7 +402,7 @@ def test_as_text():
   input s: sequence(float32)
   constant shape: int64[2] = [2, -1]
   constant big: float32[1, 20]
-  a = Conv<alpha=0.100000001, auto_pad='VALID', pads=[1, 2]>(x, '', x)
+  a = Resize<axes=[1, 2], cubic_coeff_a=0.100000001, mode='linear'>(x, '', x)
   y, extra = com.microsoft::Odd(a)
   z = If(c)
     else_branch: graph e
@@ -415,4 +415,4 @@ def test_as_text():
   output z: ?[...]
 """
     assert as_text(graph) == expected
-    assert "# conv, layer '' '', of ['conv']\n" in as_text(graph, names=True)
+    assert "# resize, layer '' '', of ['resize']\n" in as_text(graph, names=True)

@@ -179,6 +179,9 @@ def test_types_that_files_leave_open():
     assert type_name(TypeProto()) is None
     strange = info_of("float[2]")
     strange.type.tensor_type.elem_type = 99
+    with pytest.raises(ModelError, match="'x' has element type 99, which this onnx does not know"):
+        stated_type(strange)
+    strange.type.tensor_type.elem_type = 0
     assert stated_type(strange) == (None, (2,), None)
     unnamed = info_of("float[2]")
     unnamed.type.tensor_type.shape.dim[0].dim_param = ""

@@ -1,6 +1,6 @@
 """The README's blocks are run, and what stands there is what they print.
 
-A block after `<!-- run -->` is run. IRSTAT_OVERWRITE=1 writes the outputs into the README.
+A block after `<!-- run -->` is run, one after `<!-- run with frameworks -->` where those are installed. IRSTAT_OVERWRITE=1 writes the outputs into the README.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from irstat.operators import as_markdown
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-CONSOLE = re.compile(r"<!-- run -->\n```console\n\$ irstat (?P<command>[^\n]*)\n(?P<output>.*?)```", re.DOTALL)
-PYTHON = re.compile(r"<!-- run -->\n```python\n(?P<code>.*?)```\n\n<!-- output -->\n```text\n(?P<output>.*?)```", re.DOTALL)
+CONSOLE = r"<!-- {mark} -->\n```console\n\$ irstat (?P<command>[^\n]*)\n(?P<output>.*?)```"
+PYTHON = r"<!-- {mark} -->\n```python\n(?P<code>.*?)```\n\n<!-- output -->\n```text\n(?P<output>.*?)```"
+PLAIN, WITH_FRAMEWORKS = "run", "run with frameworks"
+
+
+def blocks(pattern: str, mark: str, text: str) -> list[re.Match[str]]:
+    return list(re.finditer(pattern.replace("{mark}", mark), text, re.DOTALL))
 
 
 @contextlib.contextmanager
@@ -33,29 +38,40 @@ def printed() -> Iterator[io.StringIO]:
         yield out
 
 
-def outputs(text: str, folder: Path) -> Iterator[tuple[str, str, str]]:
+def outputs(mark: str, text: str, folder: Path) -> Iterator[tuple[str, str, str]]:
     """(block, output in the README, real output) of each block that is run."""
-    for match in CONSOLE.finditer(text):
+    for match in blocks(CONSOLE, mark, text):
         with printed() as out:
             assert main(shlex.split(match["command"])) == 0
         yield match[0], match["output"], out.getvalue()
     shutil.copy(examples.path_of("mobilenet_v2"), folder / "example.onnx")
-    for match in PYTHON.finditer(text):
+    for match in blocks(PYTHON, mark, text):
         with printed() as out, contextlib.chdir(folder):
             exec(compile(match["code"], "README.md", "exec"), {})
         yield match[0], match["output"], out.getvalue()
 
 
-def test_every_block_prints_what_it_says(tmp_path: Path) -> None:
+def check(mark: str, folder: Path) -> None:
     text = README.read_text(encoding="utf-8")
-    assert len(CONSOLE.findall(text)) + len(PYTHON.findall(text)) == text.count("<!-- run -->") >= 3
-    for block, stated, real in outputs(text, tmp_path):
+    found = len(blocks(CONSOLE, mark, text)) + len(blocks(PYTHON, mark, text))
+    assert found == text.count(f"<!-- {mark} -->") >= 1
+    for block, stated, real in outputs(mark, text, folder):
         if os.environ.get("IRSTAT_OVERWRITE"):
             tail = "```"
             text = text.replace(block, block.removesuffix(stated + tail) + real + tail)
             README.write_text(text, encoding="utf-8")
         else:
             assert stated == real, block.splitlines()[2]
+
+
+def test_every_block_prints_what_it_says(tmp_path: Path) -> None:
+    check(PLAIN, tmp_path)
+
+
+@pytest.mark.frameworks
+@pytest.mark.filterwarnings("ignore")
+def test_every_block_that_needs_frameworks_prints_what_it_says(tmp_path: Path) -> None:
+    check(WITH_FRAMEWORKS, tmp_path)
 
 
 def test_files_of_the_file_map_exist() -> None:

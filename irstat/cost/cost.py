@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Basis = Literal["exact", "approximate", "free", "expanded", "unpriced"]
@@ -112,3 +112,20 @@ class Cost:
 
 CERTAINTY: tuple[Basis, ...] = ("free", "exact", "expanded", "approximate", "unpriced")
 """From certain to unknown."""
+
+_MAX_NOTES = 3
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Sum of the costs of a body; its note is made of the first few notes of what is not free, if anything isn't."""
+    summed = Cost(basis="free")
+    notes: dict[str, bool] = {}
+    for cost in costs:
+        summed = summed + (replace(cost, note="") if cost.note else cost)
+        if cost.note:
+            notes[cost.note] = cost.basis == "free"
+    telling = [note for note, is_free in notes.items() if not is_free or summed.basis == "free"]
+    shown = telling[:_MAX_NOTES]
+    if len(telling) > _MAX_NOTES:
+        shown.append(f"and {len(telling) - _MAX_NOTES:,} more notes")
+    return replace(summed, note="; ".join(shown) or ("no arithmetic inside" if summed.basis == "free" else ""))

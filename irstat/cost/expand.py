@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from irstat.cost.cost import Cost, Gradient, Work
+from irstat.cost.cost import Cost, Gradient, Work, total
 from irstat.element_types import BITS, NUMBER_OF
 from irstat.errors import IrstatError
 from irstat.function_body import instantiate
@@ -30,8 +30,14 @@ class Expander:
     def __init__(self, shapes: ShapeInference, model: CostModel) -> None:
         self._shapes, self._model = shapes, model
 
-    def expand(self, node: Node, inputs: Sequence[Tensor | None]) -> Work | None:
-        """Work of the operator's body; None if its schema has no body that fits these inputs."""
+    def expand(self, node: Node, inputs: Sequence[Tensor | None], opsets: Mapping[str, int]) -> Work | None:
+        """Work of the operator's body; None if its schema has no body that fits these inputs.
+
+        Args:
+            node: the call.
+            inputs: its operands.
+            opsets: versions that the model imports; hold for domains that the body uses without saying which version.
+        """
         schema = find_schema(node.op_type, node.domain, node.version)
         if schema is None:
             return None
@@ -40,19 +46,21 @@ class Expander:
         if function is None:
             return None
         try:
-            total = self._price_body(node, function, inputs)
+            cost = self._price_body(node, function, inputs, opsets)
         except IrstatError:
             return None
         gradients = {slot: Gradient() for slot, tensor in enumerate(inputs) if tensor is not None}
         return Work(
-            total.forward,
+            cost.forward,
             gradients,
-            shared=Gradient(total.grad_input + total.grad_weight),
-            basis="unpriced" if total.basis == "unpriced" else "expanded",
-            note=total.note if total.basis == "unpriced" else "priced through its ONNX function body",
+            shared=Gradient(cost.grad_input + cost.grad_weight),
+            basis="unpriced" if cost.basis == "unpriced" else "expanded",
+            note=cost.note if cost.basis == "unpriced" else "priced through its ONNX function body",
         )
 
-    def _price_body(self, node: Node, function: FunctionProto, inputs: Sequence[Tensor | None]) -> Cost:
+    def _price_body(
+        self, node: Node, function: FunctionProto, inputs: Sequence[Tensor | None], opsets: Mapping[str, int]
+    ) -> Cost:
         message = node_message(node)
         graph = GraphProto(name=node.op_type)
         graph.node.extend(instantiate(function, message.attribute, node.inputs, node.outputs, "body_"))
@@ -65,22 +73,20 @@ class Expander:
                 graph.input.append(_info(name, tensor))
         graph.output.extend(ValueInfoProto(name=name) for name in node.outputs if name)
         model = ModelProto(ir_version=10, graph=graph)
-        model.opset_import.extend(function.opset_import or [helper.make_opsetid(node.domain, node.version)])
+        versions = {**opsets, node.domain: node.version, **{entry.domain: entry.version for entry in function.opset_import}}
+        model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
         body = load(model)
         types = {tensor.name: _type(tensor) for tensor in inputs if tensor is not None and tensor.name in body.inputs}
         facts = self._shapes.infer(body, types, {})
         apply(body, facts)
         FoldConstants(facts).run(body)
         priced = self._model.price_scope(body, (), True)
-        total = Cost(basis="free")
-        for cost in priced.costs.values():
-            total = total + cost
-        return total
+        return total(priced.costs.values())
 
 
 def _type(tensor: Tensor) -> TensorType:
     dims = None if tensor.shape is None else tuple(dim if isinstance(dim, int) else None for dim in tensor.shape)
-    return TensorType(tensor.dtype, dims)
+    return TensorType(tensor.dtype if tensor.dtype in NUMBER_OF else None, dims)
 
 
 def _info(name: str, tensor: Tensor) -> ValueInfoProto:

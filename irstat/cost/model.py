@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import irstat.cost.rules  # noqa: F401  # registers the rules
-from irstat.cost.cost import NOTHING, Arithmetic, Cost, Gradient, Work
+from irstat.cost.cost import NOTHING, Arithmetic, Cost, Gradient, Work, total
 from irstat.cost.expand import Expander
 from irstat.cost.gradients import Backward, backward_pass
 from irstat.cost.registry import find
@@ -126,7 +126,7 @@ class CostModel:
         if unknown is not None:
             return _open_work(unknown, self._at_bound(node, scope))
         if entry is None:
-            expanded = self._expander.expand(node, scope.inputs(node))
+            expanded = self._expander.expand(node, scope.inputs(node), scope.graph.info.opsets)
             return expanded or Work(basis="unpriced", note=f"irstat has no rule for {node.qualified_type}")
         try:
             return entry.price(scope.op(node, {}))
@@ -151,11 +151,8 @@ class CostModel:
             if not isinstance(body, Graph):
                 continue
             inner = self.price_scope(body, (*scope.outer, graph), True)
-            total = Cost(basis="free")
-            for cost in inner.costs.values():
-                total = total + cost
             used = list(dict.fromkeys(constant for group in inner.constants.values() for constant in group))
-            bodies[name] = replace(total, **_counts(used))
+            bodies[name] = replace(total(inner.costs.values()), **_counts(used))
             constants += used
         trips = graph.annotations.get("trips", {}).get(node.name)
         return control_cost(scope.op(node, bodies, trips=trips)), constants

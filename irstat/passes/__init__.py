@@ -7,9 +7,27 @@ from irstat.passes.inline_functions import InlineFunctions
 from irstat.passes.remove_dead import RemoveDead
 from irstat.passes.remove_identity import RemoveIdentity
 from irstat.passes.remove_zero_bias import RemoveZeroBias
+from irstat.passes.restore_batchnorm import RestoreBatchnorm
+from irstat.passes.restore_gelu import RestoreGelu
+from irstat.passes.restore_hardswish import RestoreHardswish
+from irstat.passes.restore_layernorm import RestoreLayernorm
+from irstat.passes.restore_silu import RestoreSilu
 
 PASSES = {
-    cls.name: cls for cls in (InlineFunctions, CaptureInvariants, FoldConstants, RemoveZeroBias, RemoveIdentity, RemoveDead)
+    cls.name: cls
+    for cls in (
+        InlineFunctions,
+        CaptureInvariants,
+        RestoreGelu,
+        RestoreSilu,
+        RestoreHardswish,
+        RestoreLayernorm,
+        RestoreBatchnorm,
+        FoldConstants,
+        RemoveZeroBias,
+        RemoveIdentity,
+        RemoveDead,
+    )
 }
 """Name -> class."""
 
@@ -24,4 +42,9 @@ __all__ = [
     "RemoveDead",
     "RemoveIdentity",
     "RemoveZeroBias",
+    "RestoreBatchnorm",
+    "RestoreGelu",
+    "RestoreHardswish",
+    "RestoreLayernorm",
+    "RestoreSilu",
 ]

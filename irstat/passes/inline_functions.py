@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from onnx import FunctionProto, GraphProto, NodeProto
 
@@ -22,10 +22,17 @@ from irstat.function_body import instantiate
 from irstat.graph import Graph, Node
 from irstat.graph_reader import GraphReader
 from irstat.layers import layer_of
+from irstat.local_functions import DOMAIN
 from irstat.passes.base import PassResult
 
-MAX_NODES = 1_000_000
+MAX_NODES = 250_000
 """A model whose functions stand for more nodes than this is refused: calls of calls multiply."""
+
+MAX_LETTERS = 1 << 28
+"""So is one whose inlined names would have more letters: names get longer with each call around them."""
+
+MAX_BODIES = 33
+"""Protobuf's limit of 100 nested messages, of which a body takes three."""
 
 _MAX_DEPTH = 100
 
@@ -42,8 +49,8 @@ class InlineFunctions:
         """Change the graph in place.
 
         Raises:
-            ModelError: a function calls itself, stands for more than a million nodes, is called with more inputs or outputs
-                than it has, or is not valid.
+            ModelError: a function calls itself, stands for more than `MAX_NODES` nodes or `MAX_LETTERS` letters of names, is
+                called with more inputs or outputs than it has, or is not valid.
         """
         functions = {_key(function): function for function in graph.info.proto.functions}
         result = PassResult()
@@ -54,12 +61,32 @@ class InlineFunctions:
         return result
 
 
+class _Size(NamedTuple):
+    """What a call becomes."""
+
+    nodes: int
+    names: int
+    letters: int
+    """Of all names, without what the caller puts before each."""
+    depth: int = 0
+    """How deep bodies nest."""
+
+    def inside(self, call: str) -> _Size:
+        """The size where every name starts with that of a call."""
+        return self._replace(letters=self.letters + self.names * (len(call) + 1))
+
+    def plus(self, more: _Size, depth: int = 0) -> _Size:
+        """The sum of two sizes, the second in a body of that depth."""
+        deepest = max(self.depth, depth + more.depth)
+        return _Size(self.nodes + more.nodes, self.names + more.names, self.letters + more.letters, deepest)
+
+
 @dataclass(slots=True)
 class _Library:
     """The functions of a model, and what is known of them."""
 
     functions: Mapping[Key, FunctionProto]
-    sizes: dict[Key, int] = field(default_factory=dict)
+    sizes: dict[Key, _Size] = field(default_factory=dict)
     versions: dict[Key, dict[str, int]] = field(default_factory=dict)
     own_names: dict[Key, tuple[str, ...]] = field(default_factory=dict)
 
@@ -70,17 +97,25 @@ class _Library:
 
     def check_size(self, graph: Graph) -> None:
         """Refuse what would grow beyond all bounds, before anything is inlined."""
-        if self._size_of_graph(graph) > MAX_NODES:
+        size = self._size_of_graph(graph)
+        if size.nodes > MAX_NODES:
             raise ModelError(f"the model's functions stand for more than {MAX_NODES:,} nodes")
+        if size.letters > MAX_LETTERS:
+            raise ModelError(f"the names of the nodes that the model's functions stand for have {size.letters:,} letters")
+        if size.depth > MAX_BODIES:
+            raise ModelError(f"the model's functions nest bodies {size.depth:,} deep; more than {MAX_BODIES} can't be written")
 
-    def _size_of_graph(self, graph: Graph) -> int:
-        total = len(graph)
+    def _size_of_graph(self, graph: Graph) -> _Size:
+        total = _Size(0, 0, 0)
         for node in graph.nodes():
             key = self.called_by(node)
-            total += self._size(key, ()) if key is not None else sum(map(self._size_of_graph, node.bodies))
+            if key is not None:
+                total = total.plus(self._size(key, ()).inside(node.name))
+            for body in node.bodies:
+                total = total.plus(self._size_of_graph(body), 1)
         return total
 
-    def _size(self, key: Key, callers: tuple[Key, ...]) -> int:
+    def _size(self, key: Key, callers: tuple[Key, ...]) -> _Size:
         if key in self.sizes:
             return self.sizes[key]
         function, name = self.functions[key], f"function '{key[1]}'"
@@ -93,11 +128,14 @@ class _Library:
             raise ModelError(f"{name} has two inputs of one name")
         self.versions[key] = opset_versions(function.opset_import)
         self.own_names[key] = tuple(_defined(function.node))
-        total = 0
-        for node in _all_nodes(function.node):
+        total = _Size(0, 0, 0)
+        for node, depth in _all_nodes(function.node):
             domain = "" if node.domain == "ai.onnx" else node.domain
             called = (domain, node.op_type, node.overload)
-            total += 1 if called not in self.functions else self._size(called, (*callers, key))
+            own = (node.name or node.op_type, *node.input, *node.output)
+            total = total.plus(_Size(0 if called in self.functions else 1, len(own), sum(map(len, own))), depth)
+            if called in self.functions:
+                total = total.plus(self._size(called, (*callers, key)).inside(own[0]), depth)
         self.sizes[key] = total
         return total
 
@@ -137,8 +175,8 @@ class _Inliner:
         prefix = self._prefix(node.name, self.library.own_names[key])
         attributes = node.proto.attribute if node.proto is not None else ()
         messages = instantiate(function, attributes, node.inputs, node.outputs, prefix)
-        new = GraphReader(graph.info).nodes(
-            graph, messages, self.library.versions[key], f"{where}: ", node.outputs, node.inputs.__contains__
+        new = GraphReader(graph.info, self.library.versions[key]).nodes(
+            graph, messages, f"{where}: ", node.outputs, node.inputs.__contains__
         )
         layered = [self._attributed(inner, own, node) for inner, own in zip_longest(new, function.node)]
         graph.replace_nodes([node], layered)
@@ -150,7 +188,7 @@ class _Inliner:
         """A node from inside with its layer: what is recorded in it, else that of the call, else the path of the calls."""
         metadata = {} if own is None else {entry.key: entry.value for entry in own.metadata_props}
         layer, layer_type = layer_of("" if own is None else own.name, metadata)
-        if not layer and call.layer_type and call.name not in self.by_path:
+        if not layer and (call.domain == DOMAIN or (call.layer_type and call.name not in self.by_path)):
             layer, layer_type = call.layer, call.layer_type
         elif not layer:
             layer, layer_type = _path(call), call.op_type
@@ -181,11 +219,12 @@ def _bodies(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+def _all_nodes(nodes: Iterable[NodeProto], depth: int = 0) -> Iterator[tuple[NodeProto, int]]:
+    """Nodes, those in bodies included, and how deep in bodies they are."""
     for node in nodes:
-        yield node
+        yield node, depth
         for body in _bodies(node):
-            yield from _all_nodes(body.node)
+            yield from _all_nodes(body.node, depth + 1)
 
 
 def _texts(nodes: Iterable[NodeProto]) -> Iterator[str]:

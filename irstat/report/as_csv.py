@@ -52,9 +52,12 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def as_csv(report: Report) -> str:
-    """CSV text with a header line (RFC 4180 quoting, newline-terminated lines)."""
+    """CSV text with a header line (RFC 4180 quoting, newline-terminated lines); a convention has its own columns."""
+    from irstat.report import convention_table
+
     out = io.StringIO()
-    writer = csv.DictWriter(out, HEADER, lineterminator="\n")
+    counted = report.counted
+    writer = csv.DictWriter(out, HEADER if counted is None else convention_table.header(counted), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records(report))
+    writer.writerows(records(report) if counted is None else convention_table.records(counted))
     return out.getvalue()

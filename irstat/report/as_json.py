@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from irstat.polynomial import Count, Maximum, NotPolynomial, Polynomial
+from irstat.report import convention_table
 from irstat.report.report import COLUMNS, Report, Value
 
 
@@ -70,6 +71,7 @@ def to_dict(report: Report) -> dict[str, Any]:
             }
             for row in report.rows
         ],
+        "counted": None if report.counted is None else convention_table.to_dict(report.counted),
     }
 
 

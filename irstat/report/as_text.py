@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from irstat.cost.conventions.counted import Counted
+from irstat.report import convention_table
 from irstat.report.numbers import percent, si
 from irstat.report.report import Report
 from irstat.report.summary_lines import notices, title, total_lines
@@ -35,9 +37,11 @@ def print_text(report: Report, view: View, console: Console) -> None:
 
 def _lines(report: Report, view: View, width: int) -> list[tuple[str, str]]:
     """(line, style) of the whole report."""
-    table = build(report, view)
     lines = [(title(report), "bold"), ("", "")]
-    lines += _table_lines(report, table, width)
+    if report.counted is not None:
+        lines += _convention_lines(report, report.counted, view, width)
+    else:
+        lines += _table_lines(report, build(report, view), width)
     lines.append(("", ""))
     totals = total_lines(report)
     label_width = max(len(label) for label, _, _ in totals)
@@ -80,6 +84,26 @@ def _table_lines(report: Report, table: Table, width: int) -> list[tuple[str, st
         lines.append((f"{left_out} ({share})" if share else left_out, "dim"))
     lines += [(_rule(widths), "dim"), (_row(total_row, widths, left), "bold")]
     return lines
+
+
+def _convention_lines(report: Report, counted: Counted, view: View, width: int) -> list[tuple[str, str]]:
+    """The table of another tool, its totals beside irstat's, and why they differ."""
+    table = convention_table.table_of(report, counted, view)
+    rows = (table.headers, table.total_row, *table.rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.headers))]
+    spare = width - sum(widths[1:]) - len(_GAP) * (len(widths) - 1)
+    widths[0] = min(widths[0], max(spare, _MIN_NAME))
+    lines = [(convention_table.heading(counted), "bold"), (_row(table.headers, widths, 2), "bold"), (_rule(widths), "dim")]
+    lines += [(_row(row, widths, 2), "") for row in table.rows]
+    if table.omitted:
+        lines.append((f"… {table.omitted:,} more rows", "dim"))
+    lines += [(_rule(widths), "dim"), (_row(table.total_row, widths, 2), "bold"), (table.units, "dim"), ("", "")]
+    totals = convention_table.total_lines(counted)
+    sizes = [max(len(total[column]) for total in totals) for column in range(4)]
+    lines += [(_row(total, sizes, 1), "bold") for total in totals]
+    lines += [("", ""), *((f"  {line}", "") for line in convention_table.deviation_lines(counted))]
+    lines += [(f"  {note}", "yellow") for note in counted.notes]
+    return [*lines, ("", ""), ("as irstat counts", "bold")]
 
 
 def _row(texts: Sequence[str], widths: Sequence[int], left: int) -> str:

@@ -27,9 +27,14 @@ class _Layer:
         return found
 
 
+_MAX_LEVELS = 100
+
+
 def path_parts(layer: str) -> list[str]:
-    """Names along a layer's path: separated by slashes if there are any, else by dots."""
-    return [part for part in (layer.split("/") if "/" in layer else layer.split(".")) if part]
+    """Names along a layer's path: separated by slashes if there are any, else by dots; the last holds what lies too deep."""
+    separator = "/" if "/" in layer else "."
+    parts = [part for part in layer.split(separator) if part]
+    return parts if len(parts) <= _MAX_LEVELS else [*parts[: _MAX_LEVELS - 1], separator.join(parts[_MAX_LEVELS - 1 :])]
 
 
 def layer_tree(report: Report, depth: int | None) -> list[Group]:
@@ -59,6 +64,8 @@ def _classes(node: Node) -> dict[str, str]:
     if node.proto is None:
         return {}
     namespace = next((entry.value for entry in node.proto.metadata_props if entry.key == _NAMESPACE), "")
+    if not isinstance(namespace, str):  # protobuf gives what is no UTF-8 as bytes
+        return {}
     pairs = (entry.partition(": ") for entry in namespace.split("/")[:-1])
     return {path.strip(): name.rpartition(".")[2] for path, _, name in pairs}
 

@@ -20,6 +20,14 @@ def _significant(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def _scaled(count: int, unit: int, suffix: str) -> str:
+    """The count in a unit; beyond a million of the largest with an exponent of ten."""
+    if abs(count) < unit * 10**6:
+        return f"{_significant(count / unit)} {suffix}"
+    digits = str(abs(count))
+    return f"{'-' if count < 0 else ''}{digits[0]}.{digits[1:3]}e{len(digits) - 1}"
+
+
 def si(count: Count) -> str:
     """`4.09 G`, `960`, `4.09 G*N`; `?` for what is not known."""
     if isinstance(count, NotPolynomial):
@@ -30,7 +38,7 @@ def si(count: Count) -> str:
         return _formula(count, si)
     for unit, suffix in _DECIMAL:
         if abs(count) >= unit:
-            return f"{_significant(count / unit)} {suffix}"
+            return _scaled(count, unit, suffix)
     return str(count)
 
 
@@ -44,7 +52,8 @@ def binary(count: Count) -> str:
         return _formula(count, binary)
     for unit, suffix in _BINARY:
         if abs(count) >= unit:
-            return f"{_significant(count / unit)} {suffix}"
+            text = _scaled(count, unit, suffix)
+            return text if text.endswith(suffix) else f"{text} B"
     return f"{count} B"
 
 
@@ -59,6 +68,8 @@ def _formula(polynomial: Polynomial, number: Callable[[Count], str]) -> str:
             name if power == 1 else f"{name}^{power}" for name, power in zip(polynomial.names, powers, strict=True) if power
         ]
         shown.append("*".join([number(round(value)), *factors]))
+    if not shown:
+        return number(0)
     whole = " + ".join(shown).replace(" + -", " - ")
     return whole if len(shown) == 1 or (len(shown) == 2 and len(whole) <= _SHORT) else f"{shown[0]} + …"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from irstat.cost.conventions.counted import Counted
 from irstat.cost.cost import Basis, Cost
 from irstat.cost.memory import Memory
 from irstat.cost.scope import Constant
@@ -161,6 +162,8 @@ class Report:
     formulas: Mapping[Any, Count] = field(default_factory=dict)
     """(node name, column) or (tensor name, axis) -> formula, while sizes are free."""
     convention: str = "irstat"
+    counted: Counted | None = None
+    """What the convention says, next to irstat's counts; None if it is irstat's own."""
     train: bool = False
     """Whether the reader is interested in training: text shows the backward columns."""
     schema: int = SCHEMA

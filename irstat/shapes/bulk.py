@@ -13,11 +13,15 @@ from irstat.onnx_writer import to_model
 from irstat.shapes.facts import Facts
 from irstat.shapes.value_type import TensorType, ValueType, from_proto, refine, to_proto
 
+_MAX_PROPAGATED = 1 << 22
+"""Bulk inference keeps an entry for every element of a list of numbers that it follows, whatever the list is for."""
+
 
 def refine_in_bulk(graph: Graph, facts: Facts) -> dict[str, ValueType]:
     """Types that bulk inference knows better than `facts`; empty where it fails."""
+    propagate = _elements_of_lists(graph, facts) <= _MAX_PROPAGATED
     try:
-        inferred = shape_inference.infer_shapes(_message(graph, facts), data_prop=True)
+        inferred = shape_inference.infer_shapes(_message(graph, facts), data_prop=propagate)
     except Exception:  # noqa: BLE001 # the C++ code raises several types; what it cannot tell stays open
         return {}
     better: dict[str, ValueType] = {}
@@ -28,6 +32,19 @@ def refine_in_bulk(graph: Graph, facts: Facts) -> dict[str, ValueType]:
             if refined != known:
                 better[info.name] = refined
     return better
+
+
+def _elements_of_lists(graph: Graph, facts: Facts) -> int:
+    """Elements of all operands of one dim, each as often as it is used."""
+    total = 0
+    for node in graph.nodes():
+        for name in (*node.inputs, *node.outputs):
+            value_type = facts.types.get(name)
+            if isinstance(value_type, TensorType) and value_type.dims is not None and len(value_type.dims) == 1:
+                total += value_type.dims[0] or 0
+        for body in node.bodies:
+            total += _elements_of_lists(body, facts.bodies.get(id(body), Facts()))
+    return total
 
 
 def _message(graph: Graph, facts: Facts) -> ModelProto:

@@ -220,9 +220,9 @@ def incomplete(node: Node) -> str:
         fits = carried <= len(node.outputs) and len(body.inputs) == carried + 2
         fits = fits and len(body.outputs) == len(node.outputs) + 1
     elif node.op_type == "Scan":
-        scans, body = int(attrs.get("num_scan_inputs", 0)), attrs["body"]
+        scans, body = attrs.get("num_scan_inputs", 0), attrs["body"]
         given = len(node.inputs) - (node.version < 9)
-        fits = 1 <= scans <= given == len(body.inputs)
+        fits = isinstance(scans, int) and 1 <= scans <= given == len(body.inputs)
         fits = fits and given - scans <= len(body.outputs) == len(node.outputs)
     else:
         body = attrs["body"]

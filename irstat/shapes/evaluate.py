@@ -49,6 +49,8 @@ class Evaluator:
             key: hashable; equal for nodes that compute the same function; None if there is no such key.
             values: one array an input, None for an input left out.
         """
+        if node.op_type == "GatherElements" and not _inside(node, values):
+            return None
         result_key = (key, tuple(None if v is None else (v.dtype.str, v.shape, v.tobytes()) for v in values))
         if key is None or result_key not in self._results:
             try:
@@ -88,6 +90,15 @@ class Evaluator:
             if key is not None:
                 self._programs[key, slots] = program
         return program
+
+
+def _inside(node: Node, values: Sequence[np.ndarray | None]) -> bool:
+    """Whether all indices are; onnx.reference adds the dim to one that isn't until it is."""
+    data, indices = values[0], values[1]
+    axis = node.attrs.get("axis", 0)
+    if data is None or indices is None or not -data.ndim <= axis < data.ndim:
+        return False
+    return bool(np.all((indices >= -data.shape[axis]) & (indices < data.shape[axis])))
 
 
 def worth_evaluating(node: Node) -> bool:

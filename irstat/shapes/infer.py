@@ -154,8 +154,9 @@ class ShapeInference:
                     facts.causes[name] = reason
 
     def _constant(self, node: Node, facts: Facts) -> None:
-        (name,) = node.outputs
-        value = constant_value(node)
+        if len(node.outputs) != 1:  # the operator set that says so is not imported
+            return
+        name, value = node.outputs[0], constant_value(node)
         facts.constants.add(name)
         if isinstance(value, TensorData):
             facts.types[name] = TensorType(value.dtype, value.shape)
@@ -170,7 +171,10 @@ class ShapeInference:
         if node.op_type in ("Shape", "Size"):
             source = facts.type_of(node.inputs[0])
             if isinstance(source, TensorType) and source.is_known and source.dims is not None:
-                dims = source.dims[slice(node.attrs.get("start", 0), node.attrs.get("end", None))]
+                bounds = (node.attrs.get("start", 0), node.attrs.get("end"))
+                if not all(bound is None or isinstance(bound, int) for bound in bounds):
+                    return
+                dims = source.dims[slice(*bounds)]
                 value = np.array(dims if node.op_type == "Shape" else source.elements, dtype=np.int64)
                 self._set_values(node, facts, (value,))
             return

@@ -25,6 +25,8 @@ _COMPARISONS = frozenset({"Less", "LessOrEqual", "Greater", "GreaterOrEqual", "E
 _LOGIC = frozenset({"Not", "And", "Or", "Xor", "Identity", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Constant"})
 _LINEAR = frozenset({"Add", "Sub", "Neg", "Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Constant"})
 _INTEGERS = frozenset({"int32", "int64"})
+_LAST_TURN = (1 << 63) - 1
+"""The loop's own counter is an int64, and so is the number of turns."""
 UNBOUNDED = (1 << 31) - 1
 """Exporters write the largest int32 or int64 where they mean no limit."""
 
@@ -213,6 +215,8 @@ class _Condition:
         for number in sorted(candidates):
             if number < _SIMULATED or (limit is not None and number >= limit):
                 continue
+            if number >= _LAST_TURN:
+                return None
             states = {name: _extrapolated(self._start[name], first.states[name], number) for name in self._states}
             if any(value is None for value in states.values()):
                 return None

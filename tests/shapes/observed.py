@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from irstat.cost.scope import tensor_bytes
 from irstat.errors import UsageError
 from irstat.graph import Graph, Node, Tensor
 from irstat.onnx_reader import load
+from irstat.schemas import find_schema, has_body
 from irstat.shapes.binding import Sizes
 from irstat.shapes.facts import apply
 from irstat.shapes.infer import ShapeInference
@@ -153,6 +155,9 @@ class Comparison:
     differences: list[str]
     open_nodes: set[str]
     """Nodes with an output whose shape irstat does not know."""
+    expanded: dict[str, int]
+    """Operator -> how many of its nodes onnxruntime replaced by their function bodies, for want of a kernel; what such a node
+    computes is compared where others read it."""
 
 
 def compare(model: ModelProto, feeds: Mapping[str, np.ndarray], folder: Path) -> Comparison:
@@ -162,14 +167,23 @@ def compare(model: ModelProto, feeds: Mapping[str, np.ndarray], folder: Path) ->
     places = {node.name: (graph, node) for graph, node in _all_nodes(infer(model, feeds))}
     differences: list[str] = []
     open_nodes: set[str] = set()
-    for seen in observations:
-        if seen.node not in places:
-            differences.append(f"{seen.node}: not a node of the model")
-            continue
-        graphs, node = places[seen.node]
-        _compare_node(graphs, node, seen, differences, open_nodes)
     executed = {seen.node for seen in observations}
-    return Comparison(len(executed), len(observations), differences, open_nodes)
+    expanded = Counter(
+        node.qualified_type
+        for (*outer, _), node in places.values()
+        if not outer and node.name not in executed and _has_body(node)
+    )
+    for seen in observations:
+        if seen.node in places:
+            _compare_node(*places[seen.node], seen, differences, open_nodes)
+        elif not expanded:
+            differences.append(f"{seen.node}: not a node of the model")
+    return Comparison(len(executed & places.keys()), len(observations), differences, open_nodes, dict(expanded))
+
+
+def _has_body(node: Node) -> bool:
+    schema = find_schema(node.op_type, node.domain, node.version)
+    return schema is not None and has_body(schema)
 
 
 def _all_nodes(graph: Graph, outer: tuple[Graph, ...] = ()) -> Iterable[tuple[tuple[Graph, ...], Node]]:

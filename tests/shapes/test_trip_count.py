@@ -196,8 +196,8 @@ def test_a_condition_on_data_is_unknown_with_a_reason_and_the_limit_as_bound() -
 
 def test_a_limit_on_data_is_unknown() -> None:
     found = inferred(
-        """g (float[3] x, int64 m) => (y) {
-          y = Loop(m, ) <body = b (int64 i, bool c) => (bool d, float[3] u) { u = Identity(x)  d = Identity(c) }>
+        """g (float[3] x, int64 m) => (y) <bool yes = {1}> {
+          y = Loop(m, yes) <body = b (int64 i, bool c) => (bool d, float[3] u) { u = Identity(x)  d = Identity(c) }>
         }"""
     )
     assert found.shape == (None, 3)

@@ -44,7 +44,7 @@ def checked(graph: Graph, original: ModelProto, feeds: Mapping[str, Any] | None 
     """The written graph, valid and computing the same as `original`, bit for bit."""
     new = irstat.to_model(graph)
     onnx.checker.check_model(new)
-    given = {**feeds_for(original), **{key: np.asarray(value) for key, value in (feeds or {}).items()}}
+    given = {key: np.asarray(value) for key, value in {**feeds_for(original), **(feeds or {})}.items()}
     assert_same_bits(run(new, given), run(original, given))
     return new
 
@@ -53,3 +53,42 @@ def run_pass(graph_pass: Pass, text: str, **options: Any) -> tuple[Graph, PassRe
     """The graph of a model after a pass, and what the pass says of it."""
     graph = irstat.load(model(text, **options))
     return graph, graph_pass.run(graph)
+
+
+def run_shaped(graph_pass: Pass, proto: ModelProto) -> tuple[Graph, PassResult]:
+    """The graph of a model after shape inference and a pass, and what the pass says of it."""
+    graph = irstat.load(proto)
+    facts_of(graph)
+    return graph, graph_pass.run(graph)
+
+
+ROUNDINGS = 32
+"""How many roundings of the element type two orders of the same arithmetic may differ by in these tests."""
+
+
+def assert_close(left: ModelProto, right: ModelProto, magnitude: float = 1.0) -> None:
+    """Fail unless onnxruntime computes the same for two models, up to the rounding of their element type.
+
+    Args:
+        left: a model.
+        right: another one with the same inputs.
+        magnitude: of the random inputs.
+    """
+    given = {name: np.asarray(value) for name, value in feeds_for(right).items()}
+    feeds = {
+        name: (value * magnitude).astype(value.dtype) if value.dtype.kind == "f" else value for name, value in given.items()
+    }
+    for one, other in zip(run(left, feeds), run(right, feeds), strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        largest = max(float(np.max(np.abs(other.astype(np.float64)), initial=0.0)), 1e-30)
+        difference = float(np.max(np.abs(one.astype(np.float64) - other.astype(np.float64)), initial=0.0))
+        assert difference <= ROUNDINGS * float(np.finfo(other.dtype).eps) * largest
+
+
+def checked_close(graph: Graph, original: ModelProto) -> ModelProto:
+    """The written graph, valid and computing the same as `original` at small and large inputs, up to rounding."""
+    new = irstat.to_model(graph)
+    onnx.checker.check_model(new)
+    for magnitude in (0.01, 1.0, 30.0):
+        assert_close(new, original, magnitude)
+    return new

@@ -14,10 +14,22 @@ from irstat.cost.cost import Arithmetic, Gradient, Work
 from irstat.cost.op import Op
 from irstat.cost.registry import rule
 
+CHANNELS_LAST = frozenset({"NhwcConv", "NhwcFusedConv"})
+"""Operators of com.microsoft whose image has its channels last."""
+
 
 def convolution_macs(op: Op, weight: int = 1) -> int:
-    """Output elements times the taps of one: (Ci/g) k, which are the weight's dims after the first."""
-    return op.out * math.prod(op.input(weight).dims[1:])
+    """Output elements times the taps of one: (Ci/g) k, which are the weight's dims after the first.
+
+    Raises:
+        ValueError: image and weight do not have the same number of channels.
+    """
+    image, taps = op.input(0).dims, op.input(weight).dims
+    last = op.op_type in CHANNELS_LAST or (op.domain != "" and op.attr("channels_last", 0) == 1)
+    channels, groups = image[-1 if last else 1], int(op.attr("group", 1))
+    if channels not in {taps[1] * groups, taps[-1 if last else 1] * groups}:
+        raise ValueError(f"the image has {channels} channels, the weight is for {taps[1] * groups}")
+    return op.out * math.prod(taps[1:])
 
 
 @rule("Conv", params=(1, 2))
@@ -36,7 +48,10 @@ def conv_transpose(op: Op) -> Work:
 
     Not the output size: that over-counts by the product of the strides.
     """
-    macs = op.input(0).elements * math.prod(op.input(1).dims[1:])
+    image, taps = op.input(0), op.input(1).dims
+    if image.dims[1] != taps[0]:
+        raise ValueError(f"the image has {image.dims[1]} channels, the weight is for {taps[0]}")
+    macs = image.elements * math.prod(taps[1:])
     gradients = {0: Gradient(Arithmetic(macs), ("i1",)), 1: Gradient(Arithmetic(macs), ("i0",))}
     if op.has(2):
         gradients[2] = Gradient(Arithmetic(other=op.out - op.input(2).elements))

@@ -34,9 +34,16 @@ def gemm(op: Op) -> Work:
 
 
 def gemm_work(op: Op, alpha: float, beta: float) -> Work:
-    """Work of a Gemm with these factors."""
-    a = op.input(0).dims
-    macs = op.out * (a[0] if op.attr("transA", 0) else a[1])
+    """Work of a Gemm with these factors.
+
+    Raises:
+        ValueError: the operands do not have the same summed dim.
+    """
+    a, b = op.input(0).dims, op.input(1).dims
+    summed, other_summed = a[0 if op.attr("transA", 0) else 1], b[1 if op.attr("transB", 0) else 0]
+    if summed != other_summed:
+        raise ValueError(f"the summed dims are {summed} and {other_summed}")
+    macs = op.out * summed
     other = op.out if alpha != 1 else 0
     scale = Arithmetic(macs, op.out if alpha != 1 else 0)
     gradients = {0: Gradient(scale, ("i1",)), 1: Gradient(scale, ("i0",))}
@@ -130,7 +137,7 @@ def det(op: Op) -> Work:
     dims = op.input(0).dims
     size = dims[-1]
     matrices = math.prod(dims[:-2])
-    macs = sum((size - step) ** 2 for step in range(1, size))
-    other = sum(size - step for step in range(1, size)) + max(size - 1, 0)
+    macs = (size - 1) * size * (2 * size - 1) // 6
+    other = (size - 1) * size // 2 + max(size - 1, 0)
     backward = Arithmetic(size**3, size * size) * matrices
     return Work(Arithmetic(macs, other) * matrices, {0: Gradient(backward, ("i0", "o0"))})

@@ -63,7 +63,9 @@ free({"Expand": _MOVES, "Tile": _MOVES}, owner=__name__, gradients=summed)
 
 def padding(op: Op) -> Mapping[int, Gradient]:
     """What is repeated beyond the border (every mode but `constant`) sums its gradients."""
-    return first_passed_on(op) if op.attr("mode", "constant") == "constant" else {0: summed(op)[0]}
+    if op.attr("mode", "constant") == "constant":
+        return first_passed_on(op)
+    return {slot: gradient for slot, gradient in summed(op).items() if slot == 0}
 
 
 free({"Pad": _MOVES}, owner=__name__, gradients=padding)
