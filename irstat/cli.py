@@ -27,6 +27,7 @@ from irstat.onnx_reader import load
 from irstat.onnx_writer import save
 from irstat.progress import progress
 from irstat.report.formats import FORMATS
+from irstat.report.printable import printable
 from irstat.report.report import Report
 from irstat.report.table import COLUMNS_SHOWN, View
 from irstat.sweep import as_table, parse_sweep, sweep
@@ -56,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     """The message, whatever names from a model are in it: no line breaks, no control characters, not endless."""
-    text = " ".join(str(error)[:_LONGEST_MESSAGE].split())
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return printable(" ".join(str(error)[:_LONGEST_MESSAGE].split()))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -195,6 +195,8 @@ class _Search:
         if added is not None and added.op_type == "Add":
             numbers = [number for name in added.inputs if (number := self._number(name)) is not None]
             epsilon = numbers[0] if numbers else 0.0
+        if not 0 <= epsilon < math.inf:
+            return f"its ε is {epsilon}"
         found: dict[str, str] = {}
         for node in region.nodes:
             for name in node.inputs:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from irstat.cost.conventions.counted import Counted
 from irstat.report import convention_table
+from irstat.report.printable import printable
 from irstat.report.report import Report
 from irstat.report.summary_lines import notices, title, total_lines
 from irstat.report.table import View, build, cells, count_headers
 
 
 def _escape(text: str) -> str:
+    text = printable(text)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
 
 

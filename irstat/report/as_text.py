@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from irstat.cost.conventions.counted import Counted
 from irstat.report import convention_table
 from irstat.report.numbers import percent, si
+from irstat.report.printable import printable
 from irstat.report.report import Report
 from irstat.report.summary_lines import notices, title, total_lines
 from irstat.report.table import Table, View, build, cells, count_headers
@@ -24,7 +25,7 @@ _GAP = "  "
 
 def as_text(report: Report, view: View | None = None, *, width: int = 120) -> str:
     """The report in at most `width` columns (names are shortened in the middle to fit), ending in a newline."""
-    return "\n".join(text for text, _ in _lines(report, view or View(), width)) + "\n"
+    return "\n".join(printable(text) for text, _ in _lines(report, view or View(), width)) + "\n"
 
 
 def print_text(report: Report, view: View, console: Console) -> None:
@@ -32,7 +33,7 @@ def print_text(report: Report, view: View, console: Console) -> None:
     from rich.text import Text
 
     for text, style in _lines(report, view, console.width):
-        console.print(Text(text, style=style), soft_wrap=True)
+        console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def _lines(report: Report, view: View, width: int) -> list[tuple[str, str]]:

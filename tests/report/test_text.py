@@ -14,6 +14,7 @@ from irstat.errors import UsageError
 from irstat.report.as_markdown import as_markdown
 from irstat.report.as_text import as_text
 from irstat.report.table import View
+from tests.support.models import model
 from tests.support.networks import convnet, decoder, with_unknowns
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,3 +97,13 @@ def test_many_nodes_are_cut_to_the_dearest_and_the_rest_is_summed() -> None:
 def test_an_unknown_column_to_sort_by_is_an_error() -> None:
     with pytest.raises(UsageError, match="no column 'size'"):
         as_text(irstat.analyze(convnet()), View(sort="size"))
+
+
+def test_names_from_a_model_do_not_steer_the_terminal() -> None:
+    proto = model("g (float[2,3] x) => (y) { y = Relu(x) }")
+    proto.graph.node[0].name = "\x1b[31mred\nline"
+    report = irstat.analyze(proto)
+    text = as_text(report)
+    assert "\\x1b[31mred\\nline" in text
+    assert "\x1b" not in text
+    assert "\x1b" not in as_markdown(report)

@@ -6,6 +6,7 @@ Source: torchvision, test/common_extended_utils.py (`get_ops`), a dispatch mode 
   input size. `_ops` is their sum divided by 10⁹, rounded to three decimals.
 * The column of torchvision's tables is headed GFLOPS; what stands in it are multiply-accumulates.
 * Not seen: quantized linear layers, deformable convolution, everything element-wise.
+* Products of constants run each time and count; irstat folds them.
 * `num_params` counts all parameters of the module, buffers excluded; here: those that the graph uses.
 """
 
