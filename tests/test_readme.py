@@ -1,6 +1,7 @@
 """The README's blocks are run, and what stands there is what they print.
 
-A block after `<!-- run -->` is run, one after `<!-- run with frameworks -->` where those are installed. IRSTAT_OVERWRITE=1 writes the outputs into the README.
+A block after `<!-- run -->` is run, one after `<!-- run with frameworks -->` where those are installed. IRSTAT_OVERWRITE=1
+writes the outputs into the README.
 """
 
 from __future__ import annotations

@@ -152,6 +152,10 @@ REFUSED = {
         text(FORMS["torch"].replace("a = Add(v, e)  s = Sqrt(a)", "a = Sqrt(v)  s = Add(a, e)")),
         "it is no layer normalization: it differs by",
     ),
+    "ε below 0": (
+        text(FORMS["torch"]).replace("0.001", "-0.001"),
+        "its ε is -0.001",
+    ),
     "the mean is used elsewhere": (
         text(FORMS["torch"].replace("y = Add(t, b)", "z = Add(t, b)  y = Mul(z, m)")),
         "'m' is used outside of it too",
