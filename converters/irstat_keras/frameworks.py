@@ -11,11 +11,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from irstat.errors import ConversionError, MissingDependencyError
 
 INSTALL = "pip install 'irstat[keras]'"
+_REPORT = re.compile(rb"[IW]\d{4} \d\d:\d\d:\S+ +\d+ \S+\.(?:cc|h|cpp):\d+\]|WARNING: All log messages before absl")
 _SILENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "GLOG_minloglevel": "3"}
 
 
@@ -63,27 +64,47 @@ def _silent_import() -> Iterator[None]:
     """Keep away what is printed while a framework loads, from C++ too; it is shown after all if loading fails."""
     before = {name: os.environ.get(name) for name in _SILENT}
     os.environ.update({name: value for name, value in _SILENT.items() if before[name] is None})
-    _flush()
-    real = os.dup(2)
     try:
-        with tempfile.TemporaryFile() as captured, warnings.catch_warnings():
+        with _captured_stderr() as captured, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            os.dup2(captured.fileno(), 2)
-            try:
-                yield
-            except BaseException:
-                _flush()
-                captured.seek(0)
-                os.write(real, captured.read())
-                raise
-            finally:
-                _flush()
-                os.dup2(real, 2)
+            yield
+            _flush()
+            captured.seek(0)
+            captured.truncate()
     finally:
-        os.close(real)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[IO[bytes]]:
+    """Collect what is written to the process's standard error; what is still in the file at the end is written to it then."""
+    _flush()
+    real = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as captured:
+            os.dup2(captured.fileno(), 2)
+            try:
+                yield captured
+            finally:
+                _flush()
+                os.dup2(real, 2)
+                captured.seek(0)
+                os.write(real, captured.read())
+    finally:
+        os.close(real)
+
+
+def _drop_reports(captured: IO[bytes]) -> None:
+    """Leave out the lines in which TensorFlow says what it is doing."""
+    _flush()
+    captured.seek(0)
+    kept = [line for line in captured.readlines() if not _REPORT.match(line)]
+    captured.seek(0)
+    captured.truncate()
+    captured.writelines(kept)
+    captured.flush()
 
 
 def _flush() -> None:
@@ -93,7 +114,10 @@ def _flush() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without Python warnings and log messages of TensorFlow and tf2onnx; errors are raised, not logged."""
+    """Without Python warnings and log messages of TensorFlow and tf2onnx; errors are raised, not logged.
+
+    What TensorFlow's C++ reports of itself goes too, unless it is an error; everything else on standard error comes afterwards.
+    """
     loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx", "absl")]
     levels = [logger.level for logger in loggers]
     disabled = [logger.disabled for logger in loggers]
@@ -101,9 +125,12 @@ def quiet() -> Iterator[None]:
         for logger in loggers:
             logger.disabled = True
             logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
+        with _captured_stderr() as captured, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            try:
+                yield
+            finally:
+                _drop_reports(captured)
     finally:
         for logger, level, was_disabled in zip(loggers, levels, disabled, strict=True):
             logger.setLevel(level)
