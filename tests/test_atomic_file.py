@@ -138,9 +138,10 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "old.txt"
     target.write_bytes(b"old")
     code = f"""
-import sys, time
+import signal, time
 from pathlib import Path
 from irstat.atomic_file import atomic_file
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 with atomic_file(Path({str(target)!r})) as file:
     file.write(b"half")
     print("writing", flush=True)
