@@ -80,23 +80,33 @@ Run = Callable[[int, Callable[[], Any]], Any]
 
 
 def recording(calls: Calls, root: Any, run: Run) -> list[Replacement]:
-    """Replacements that record every call of a layer or operation but that of `root`, and run it in a scope."""
+    """Replacements that record every call of a layer but that of `root`, and run it in a scope.
+
+    Operations that are no layers count as layers where a functional model lists them; inside of a layer they are its own
+    business, and have names that change with everything that was built before.
+    """
     from keras.src.layers.layer import Layer
     from keras.src.ops.operation import Operation
 
     call_layer, call_operation = Layer.__call__, Operation.__call__
+    running = [root]
 
     def recorded(original: Callable[..., Any], operation: Any, args: Any, kwargs: Any) -> Any:
         if operation is root:
             return original(operation, *args, **kwargs)
-        with calls.call(operation.name, type(operation).__name__) as number:
-            return run(number, lambda: original(operation, *args, **kwargs))
+        running.append(operation)
+        try:
+            with calls.call(operation.name, type(operation).__name__) as number:
+                return run(number, lambda: original(operation, *args, **kwargs))
+        finally:
+            running.pop()
 
     def layer_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         return recorded(call_layer, self, args, kwargs)
 
     def operation_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self, Layer):
+        listed = getattr(running[-1], "operations", ())
+        if isinstance(self, Layer) or not any(operation is self for operation in listed):
             return call_operation(self, *args, **kwargs)
         return recorded(call_operation, self, args, kwargs)
 

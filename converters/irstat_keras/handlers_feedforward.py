@@ -78,6 +78,11 @@ def flip(site: Site) -> None:
     site.result("Slice", [site.inputs[0], *bounds, site.integers(*axes), site.integers(*[-1] * count)])
 
 
+def concat(site: Site) -> None:
+    """Concat of what Keras gives it."""
+    site.result("Concat", site.inputs, axis=site["axis"])
+
+
 def conv(site: Site) -> None:
     """Conv, with transposes where channels come last."""
     window: Window = site["window"]
@@ -166,6 +171,7 @@ HANDLERS: Mapping[str, Handler] = {
     "MatMul": matmul,
     "Einsum": einsum,
     "Flip": flip,
+    "Concat": concat,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
 }

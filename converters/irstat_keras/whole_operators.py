@@ -32,6 +32,7 @@ def replacements(markers: Markers, opset: int) -> list[Replacement]:
         (numpy, "matmul", _matmul(markers, numpy.matmul)),
         (numpy, "einsum", _einsum(markers, numpy.einsum)),
         (numpy, "flip", _flip(markers, numpy.flip)),
+        (numpy, "concatenate", _concatenate(markers, numpy.concatenate)),
         (numpy, "take", _take(numpy.take)),
         (nn, "silu", _silu(nn.silu)),
         (tf.nn, "bias_add", _bias_add(tf.nn.bias_add)),
@@ -198,3 +199,22 @@ def _flip(markers: Markers, original: Any) -> Any:
         return markers.emit("Flip", [x], [(x.dtype, x.shape)], axes=axes)[0]
 
     return flip
+
+
+def _concatenate(markers: Markers, original: Any) -> Any:
+    """TensorFlow takes a concatenation into the one that uses it."""
+
+    def concatenate(xs: Any, axis: int = 0) -> Any:
+        tensors = [as_tensor(x) for x in xs]
+        nested = any(getattr(getattr(tensor, "op", None), "type", "") == "ConcatV2" for tensor in tensors)
+        if not nested or not is_dense(*tensors) or len({(tensor.dtype, tensor.shape.rank) for tensor in tensors}) > 1:
+            return original(xs, axis)
+        axis %= tensors[0].shape.rank
+        shape = [
+            next((size for size in sizes if size is not None), None) for sizes in zip(*(t.shape for t in tensors), strict=True)
+        ]
+        along = [tensor.shape[axis] for tensor in tensors]
+        shape[axis] = None if None in along else sum(along)
+        return markers.emit("Concat", tensors, [(tensors[0].dtype, shape)], axis=axis)[0]
+
+    return concatenate

@@ -109,6 +109,21 @@ def test_weights_keep_their_names_and_are_no_copies(tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_names_do_not_depend_on_what_was_built_before(tmp_path: Path) -> None:
+    def names(path: Path) -> list[str]:
+        layers = keras().layers
+        x = keras().Input((8, 8, 3), name="x")
+        y = layers.Conv2D(4, 3, name="conv")(layers.ZeroPadding2D(1, name="pad")(x))
+        model = keras().Model(x, layers.Add(name="sum")([y, layers.Activation("silu", name="act")(y)]))
+        export(model, path)
+        return [node.name for node in onnx.load(path).graph.node]
+
+    first = names(tmp_path / "first.onnx")
+    assert first == names(tmp_path / "second.onnx")
+    assert {name.split("/")[0] for name in first} == {"pad", "conv", "act", "sum"}
+    assert all(name.count("/") == 1 for name in first)
+
+
 def test_frozen_weights_stay_parameters(tmp_path: Path) -> None:
     model = every_layer()
     model.trainable = False

@@ -103,6 +103,10 @@ LAYERS: dict[str, tuple[Callable[[], Any], Expected]] = {
     "PReLU": (lambda: one_layer(layers().PReLU(shared_axes=(1, 2)), 5, 4, 6), {}),
     "LeakyReLU": (lambda: one_layer(layers().LeakyReLU(0.3), 5, 6), {"LeakyRelu": 1}),
     "Softmax": (lambda: one_layer(layers().Softmax(), 5, 6), {"Softmax": 1}),
+    "Concatenate in Concatenate": (
+        lambda: one_layer(lambda x: layers().Concatenate()([layers().Concatenate(axis=2)([x, x]), x]), 5, 6),
+        {"Concat": 2},
+    ),
     "MaxPooling2D": (lambda: one_layer(layers().MaxPooling2D(3, 2, "same"), 9, 8, 4), {"MaxPool": 1}),
     "AveragePooling2D same": (lambda: one_layer(layers().AveragePooling2D(3, 2, "same"), 9, 8, 4), {"AveragePool": 1}),
     "MaxPooling1D": (lambda: one_layer(layers().MaxPooling1D(3), 9, 4), {"MaxPool": 1}),
