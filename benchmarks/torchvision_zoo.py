@@ -5,24 +5,27 @@
 For each model with published weights: built with random weights and random batch-norm statistics, converted with irstat's
 PyTorch converter, analyzed with the convention `torchvision`. The published figures are `_ops` (10⁹ multiply-accumulates,
 three decimals) and `num_params` of the default weights, at the size of image these were made for; parameters that do nothing at
-inference (the auxiliary classifier of inception_v3) are in the published figure, but in no graph. The last column is the
-largest difference between torch's output and onnxruntime's for the converted model, relative to the largest output.
+inference (the auxiliary classifier of inception_v3) are in the published figure, but in no graph. Each model has a process of
+its own: `CPU s` are processor seconds of its conversion, `peak MB` its largest resident memory up to the end of the conversion
+(importing torch and making the weights included). The last column is the largest difference between torch's output and
+onnxruntime's for the converted model, relative to the largest output.
 
-Needs torch, torchvision and onnxruntime. About ten minutes on two cores; the largest models need 6 GB of memory.
+Needs torch, torchvision and onnxruntime, on Linux. About ten minutes on two cores; the largest models need 6 GB of memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import io
+import multiprocessing
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +39,13 @@ for _operator in ("nms", "qnms"):  # builds without compiled operators lack them
         _LIBRARY.define(f"{_operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 HEADER = (
-    "model", "image", "seconds", "nodes", "batch norms kept", "nodes with a layer", "MACs", "params",
+    "model", "image", "CPU s", "peak MB", "weights MB", "nodes", "batch norms kept", "nodes with a layer", "MACs", "params",
     "published GMACs", "published params", "match", "largest difference",
 )  # fmt: skip
+
+
+CPU_LIMIT, MEMORY_LIMIT = 60, 2048
+"""Seconds; MB beside three times the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,11 @@ class Row:
     name: str
     size: int
     seconds: float
-    """Conversion and analysis."""
+    """Processor time of the conversion."""
+    peak: float
+    """Largest resident memory up to its end, in MB of 2²⁰ bytes."""
+    weights: float
+    """Parameters and buffers, in MB."""
     nodes: int
     norms: tuple[int, int]
     """Batch norms in the graph, and in the module."""
@@ -62,6 +73,11 @@ class Row:
     idle: int
     """Parameters of the module that no operator uses at inference: auxiliary classifiers."""
     difference: float | None
+
+    @property
+    def is_within_limits(self) -> bool:
+        """Whether the conversion took no longer and no more memory than it may."""
+        return self.seconds <= CPU_LIMIT and self.peak <= 3 * self.weights + MEMORY_LIMIT
 
     @property
     def match(self) -> str:
@@ -79,6 +95,8 @@ class Row:
             self.name,
             str(self.size),
             f"{self.seconds:.1f}",
+            f"{self.peak:,.0f}",
+            f"{self.weights:,.0f}",
             str(self.nodes),
             f"{self.norms[0]} of {self.norms[1]}",
             f"{100 * self.attributed:.1f} %",
@@ -100,14 +118,17 @@ def main() -> int:
     print("| " + " | ".join(HEADER) + " |")
     print("|" + " --- |" * len(HEADER), flush=True)
     rows = []
-    for name in options.names or classification_models():
-        row = measure(name, run=not options.no_run)
-        print("| " + " | ".join(row.cells()) + " |", flush=True)
-        rows.append(row)
-        gc.collect()
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["torch", "onnxscript", "onnxruntime"])
+    with processes.Pool(1, maxtasksperchild=1) as pool:
+        for row in pool.imap(partial(measure, run=not options.no_run), options.names or classification_models()):
+            print("| " + " | ".join(row.cells()) + " |", flush=True)
+            rows.append(row)
     matching = sum(row.match.startswith("yes") for row in rows)
+    within = sum(row.is_within_limits for row in rows)
     print(f"\n{matching} of {len(rows)} models have the published figures exactly.")
-    return 0 if matching == len(rows) else 1
+    print(f"{within} of {len(rows)} conversions take at most {CPU_LIMIT} s and 3 × weights + {MEMORY_LIMIT:,} MB.")
+    return 0 if matching == within == len(rows) else 1
 
 
 def classification_models() -> list[str]:
@@ -129,10 +150,10 @@ def measure(name: str, *, run: bool) -> Row:
     norms = sum(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in module.modules())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.onnx"
-        start = time.perf_counter()
+        start = time.process_time()
         irstat.convert(module, path, irstat.ExportOptions({"x": irstat.InputSpec((1, 3, size, size))}))
+        seconds, peak = time.process_time() - start, peak_memory()
         report = irstat.analyze(path, convention="torchvision")
-        seconds = time.perf_counter() - start
         difference = largest_difference(module, path, size) if run else None
     counted = report.counted
     if counted is None:
@@ -142,6 +163,8 @@ def measure(name: str, *, run: bool) -> Row:
         name,
         size,
         seconds,
+        peak,
+        sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers())) / 2**20,
         len(nodes),
         (sum(node.op_type == "BatchNormalization" for node in nodes), norms),
         sum(bool(node.layer or node.layer_type) for node in nodes) / len(nodes),
@@ -152,6 +175,12 @@ def measure(name: str, *, run: bool) -> Row:
         sum(tensor.numel() for tensor in module.parameters()) - int(counted.total("num_params").value),
         difference,
     )
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 
 
 def randomized(module: torch.nn.Module) -> torch.nn.Module:
