@@ -21,6 +21,7 @@ from irstat.cost.totals import totals, unpriced
 from irstat.errors import ShapeError, UsageError
 from irstat.formulas import Counts, Formulas, find_formulas
 from irstat.graph import Graph, Role
+from irstat.limits import largest_limit
 from irstat.onnx_reader import load
 from irstat.passes import (
     CaptureInvariants,
@@ -231,7 +232,7 @@ class Study:
             point = self.at({**sizes, **values})
             return counts(point), len(point.facts.problems)
 
-        found = find_formulas(free, evaluate)
+        found = find_formulas(free, evaluate, beyond=largest_limit(self.graph))
         point = self.at({**sizes, **found.anchor})
         report = self.report(point, sizes, train)
         report.anchor = found.anchor

@@ -40,7 +40,10 @@ class Formulas:
 
 
 def find_formulas(
-    names: Sequence[str], evaluate: Callable[[Sizes], tuple[Counts, int]], max_points: int = _MAX_POINTS
+    names: Sequence[str],
+    evaluate: Callable[[Sizes], tuple[Counts, int]],
+    max_points: int = _MAX_POINTS,
+    beyond: int = 0,
 ) -> Formulas:
     """Formulas for all counts.
 
@@ -48,6 +51,8 @@ def find_formulas(
         names: the free sizes.
         evaluate: sizes -> (counts by key, number of nodes that do not fit together at these sizes).
         max_points: how many evaluations may be made.
+        beyond: the largest number in the model at which a size may begin to count otherwise (the end of a slice, a limit); a
+            formula is confirmed beyond it too, where the model goes so far.
 
     Raises:
         ShapeError: no sizes were found at which the model fits together.
@@ -72,7 +77,7 @@ def find_formulas(
         return counts if problems <= at(point_of(base))[1] else None
 
     symbols = tuple(names[group] for group in free)
-    counts = _Fit(symbols, base, values, max_points).run()
+    counts = _Fit(symbols, base, values, max_points, beyond).run()
     tied = {name: names[group] for name, group in zip(names, groups, strict=True) if names[group] != name}
     return Formulas(counts, dict(zip(names, point_of(base), strict=True)), tied)
 
@@ -154,8 +159,10 @@ class _Fit:
         base: tuple[int, ...],
         values: Callable[[tuple[int, ...]], Counts | None],
         max_points: int,
+        beyond: int,
     ) -> None:
         self._names, self._base, self._values, self._max_points = names, base, values, max_points
+        self._beyond = beyond
         self._fits: dict[tuple[tuple[int | None, ...], ...], Count] = {}
 
     def run(self) -> dict[Key, Count]:
@@ -202,13 +209,16 @@ class _Fit:
         return tuple(degrees)
 
     def _checks(self) -> list[tuple[int, ...]]:
-        """Points off the grid at which a fit must hold: two near it, and three far away where the model goes so far."""
+        """Points off the grid at which a fit must hold: two near it, the others far away where the model goes so far."""
+        far = [256 * value + 3 for value in self._base]
+        further = [value for value in (self._beyond + 1, 2 * self._beyond + 3) if value > min(far)]
         return [
             tuple(value + 11 + 3 * position for position, value in enumerate(self._base)),
             tuple(2 * value + 5 + position for position, value in enumerate(self._base)),
             tuple(4 * value + 2 + position for position, value in enumerate(self._base)),
             tuple(16 * value + 1 + position for position, value in enumerate(self._base)),
-            tuple(256 * value + 3 + position for position, value in enumerate(self._base)),
+            tuple(value + position for position, value in enumerate(far)),
+            *(tuple(value + 2 * position for position in range(len(self._base))) for value in further),
         ]
 
     def _fit(

@@ -39,6 +39,8 @@ BUFFER_NAMES = frozenset(
 """Last parts of the names that common libraries give to tensors that are not trained."""
 
 _QUANTIZED = frozenset(dtype for dtype, bits in BITS.items() if 0 < bits <= 8 and dtype != "bool")
+_QUANTIZED_BIAS = "int32"
+_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "QLinearConv", "QGemm")
 
 
 def assign_roles(graph: Graph, facts: Facts) -> dict[str, Role]:
@@ -72,7 +74,8 @@ class _Search:
             return
         for slot in entry.params:
             if self._is_constant(node, slot):
-                self._mark(node.inputs[slot], "parameter", initializers_only=False)
+                is_bias = node.op_type == "DequantizeLinear" or (slot > 1 and node.op_type in _WITH_BIAS)
+                self._mark(node.inputs[slot], "parameter", initializers_only=False, is_bias=is_bias)
                 if node.op_type == "MatMul":
                     break
         for slot in entry.state:
@@ -87,14 +90,14 @@ class _Search:
     def _is_constant(self, node: Node, slot: int) -> bool:
         return slot < len(node.inputs) and bool(node.inputs[slot]) and node.inputs[slot] in self.facts.constants
 
-    def _mark(self, name: str, role: Role, *, initializers_only: bool) -> None:
+    def _mark(self, name: str, role: Role, *, initializers_only: bool, is_bias: bool = False) -> None:
         for source, is_initializer in self._stored(name):
             if source in self.roles or (initializers_only and not is_initializer):
                 continue
             found = self.facts.types.get(source)
             dtype = found.dtype if isinstance(found, TensorType) else None
             elements = found.elements if isinstance(found, TensorType) else None
-            if dtype not in FLOATING and dtype not in _QUANTIZED:
+            if dtype not in FLOATING and dtype not in _QUANTIZED and not (is_bias and dtype == _QUANTIZED_BIAS):
                 continue
             if (initializers_only or not is_initializer) and (elements or 0) <= 1:
                 continue
