@@ -188,7 +188,9 @@ def randomized(module: torch.nn.Module) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-            if tensor.is_floating_point() and (tensor.dim() == 1 or name.endswith("running_var")):
+            if tensor.is_floating_point() and not tensor.any() and tensor.dim() > 1:  # the head of a vision transformer
+                tensor.copy_(torch.randn(tensor.shape, generator=generator) / tensor.shape[-1] ** 0.5)
+            elif tensor.is_floating_point() and (tensor.dim() == 1 or name.endswith("running_var")):
                 noise = torch.randn(tensor.shape, generator=generator)
                 positive = name.endswith(("running_var", ".weight"))
                 tensor.copy_(1 + 0.1 * noise.abs() if positive else 0.1 * noise)

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -101,9 +101,20 @@ def _add_model(command: _Parser) -> None:
 
 
 def _model(options: argparse.Namespace) -> ModelArgument:
-    inputs = dict(map(_input, options.input))
-    arguments = dict(map(_model_arg, options.model_arg))
-    return ModelArgument(options.model, inputs, options.opset, arguments, options.trust_model_code)
+    inputs = _distinct("--input", map(_input, options.input))
+    arguments = _distinct("--model-arg", map(_model_arg, options.model_arg))
+    model = ModelArgument(options.model, inputs, options.opset, arguments, options.trust_model_code)
+    model.check_options()
+    return model
+
+
+def _distinct(option: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UsageError(f"{option} {name} is given twice")
+        found[name] = value
+    return found
 
 
 def _add_convert(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -166,7 +177,7 @@ def _count(text: str) -> int:
 
 
 def _analyze(options: argparse.Namespace) -> int:
-    model, dims = _model(options), dict(map(_dim, options.dim))
+    model, dims = _model(options), _distinct("--dim", map(_dim, options.dim))
     view = View(options.group_by, options.depth, options.sort, options.top)
     if options.sweep is not None:
         if options.convention is not None:

@@ -44,7 +44,9 @@ def convert_in_process(request: Request) -> str:
         ConversionError: the process died, by itself or because the system killed it.
         IrstatError: as `irstat.convert.convert`.
     """
-    command = [sys.executable, "-m", "irstat.convert_worker"]
+    # modules beside a model file are not to be imported (-P); those that a callable is in are
+    safely = ["-P"] if Path(request.model).exists() else []
+    command = [sys.executable, *safely, "-m", "irstat.convert_worker"]
     done = subprocess.run(command, input=json.dumps(asdict(request)), capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:

@@ -40,6 +40,20 @@ class ModelArgument:
             return self.text.partition(":")[2].rpartition(".")[2]
         return Path(self.text.removeprefix(examples.PREFIX)).stem
 
+    def check_options(self) -> None:
+        """Raise `UsageError` if an option is given that means nothing for this model."""
+        if not self.is_onnx and (not self.arguments or _is_callable(self.text)):
+            return
+        if self.arguments:
+            raise UsageError(f"--model-arg is for a callable (package.module:name), not for {self.text}")
+        typed = next((name for name, spec in self.inputs.items() if spec.dtype is not None), None)
+        if typed is not None:
+            raise UsageError(
+                f"--input {typed}: an ONNX model has its element types fixed; leave ':{self.inputs[typed].dtype}' out"
+            )
+        if self.opset is not None:
+            raise UsageError(f"--opset is for models that are converted, and {self.text} is ONNX already")
+
     def write(self, target: Path) -> str:
         """Convert to an ONNX file; returns which exporter was used.
 

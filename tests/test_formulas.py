@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from onnx import ModelProto
 
 import irstat
 from irstat.errors import ShapeError
@@ -173,3 +174,21 @@ def test_the_formula_gives_what_binding_gives() -> None:
         for name, count in free.totals.items():
             assert not isinstance(count, NotPolynomial), name
             assert (count if isinstance(count, int) else count({"N": n, "T": t})) == bound.totals[name], name
+
+
+def sliced(end: int) -> ModelProto:
+    return model(
+        f"""g (float[N,8] x, float[8,2] w) => (float[M,2] y)
+        {{ a = Constant<value = int64[1] {{0}}>() b = Constant<value = int64[1] {{{end}}}>()
+           c = Slice(x, a, b) y = MatMul(c, w) }}"""
+    )
+
+
+@pytest.mark.parametrize("end", [12, 4_096, 100_000])
+def test_a_limit_in_the_model_far_beyond_the_samples_is_noticed(end: int) -> None:
+    assert isinstance(irstat.analyze(sliced(end)).totals["macs"], NotPolynomial)
+    assert irstat.analyze(sliced(end), dims={"N": 200_000}).totals["macs"] == 16 * end
+
+
+def test_a_slice_to_the_end_is_no_limit() -> None:
+    assert str(irstat.analyze(sliced(2**62)).totals["macs"]) == "16*N"

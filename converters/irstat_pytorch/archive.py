@@ -27,6 +27,8 @@ _FUNCTION = re.compile(
     r"|math\.(ceil|floor|trunc|sqrt|pow)|torch\._?sym_[a-z]+"
 )
 _RAW_TENSOR = re.compile(r"data/(weights/weight|constants/tensor)_\d+$")
+_WORD = re.compile(rb"[\w.\-]*\n?")
+_LONGEST_WORD = 200
 _EXPRESSION_CALLS = re.compile(r"[A-Z]\w*")
 _GUARD_ATTRIBUTES = frozenset({"size", "shape", "stride", "storage_offset", "dtype", "device", "ndim", "dim"})
 _NODES = (
@@ -67,8 +69,8 @@ def _is_harmless(archive: zipfile.ZipFile, name: str) -> bool:
     """Whether an entry is no pickle, or one that torch reads without running code."""
     with archive.open(name) as entry:
         start = entry.read(4)
-    if start != b"PK\x03\x04" and start[:1] != b"\x80":
-        return True
+    if start != b"PK\x03\x04" and start[:1] != b"\x80":  # old pickles begin like text, but are never a single word
+        return archive.getinfo(name).file_size <= _LONGEST_WORD and _WORD.fullmatch(archive.read(name)) is not None
     return _loads_safely(archive.read(name))
 
 

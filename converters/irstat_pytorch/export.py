@@ -63,7 +63,7 @@ def _export(
         reason = (str(first).strip().splitlines() or [type(first).__name__])[0]
         return _torchscript(module, target, options, names, tensors, f"dynamo failed: {reason}")
     except Exception as second:
-        raise ConversionError(f"torch can't export {type(module).__name__}: {first}") from second
+        raise ConversionError(f"torch can't export {type(module).__name__}: {reason}") from second
 
 
 def export_program(program: torch.export.ExportedProgram, target: Path, options: ExportOptions) -> str:
@@ -108,10 +108,12 @@ def _torchscript(
         for name in names
         if name in options.inputs
     }
+    in_order = names == list(inspect.signature(module.forward).parameters)[: len(names)]
     torch.onnx.export(
         module,
-        tensors,
+        tensors if in_order or isinstance(module, torch.jit.ScriptModule) else (),
         str(target),
+        kwargs=None if in_order or isinstance(module, torch.jit.ScriptModule) else dict(zip(names, tensors, strict=True)),
         dynamo=False,
         opset_version=min(options.opset or _TORCHSCRIPT_OPSET, 20),
         do_constant_folding=False,
@@ -152,11 +154,16 @@ def example_inputs(module: torch.nn.Module, inputs: dict[str, InputSpec] | Any) 
             f" give --input {wanted[0] if wanted else 'x'}=1,3,224,224 (or 1,128:int64 for token ids)"
         )
     names = [name for name in known if name in inputs] + [name for name in inputs if name not in known]
-    return names, tuple(_tensor(inputs[name], name) for name in names)
+    sizes: dict[str, int] = {}
+    return names, tuple(_tensor(inputs[name], name, sizes) for name in names)
 
 
-def _tensor(spec: InputSpec, name: str) -> torch.Tensor:
-    shape = [dim if isinstance(dim, int) else _example_size(axis) for axis, dim in enumerate(spec.shape)]
+def _tensor(spec: InputSpec, name: str, sizes: dict[str, int]) -> torch.Tensor:
+    """A random tensor; `sizes` are those that free sizes were given before, by name."""
+    shape = [
+        dim if isinstance(dim, int) else sizes.setdefault(dim, _example_size(axis, len(sizes)))
+        for axis, dim in enumerate(spec.shape)
+    ]
     dtype = getattr(torch, spec.dtype or "float32", None)
     if not isinstance(dtype, torch.dtype):
         raise UsageError(f"input '{name}': torch has no element type '{spec.dtype}'")
@@ -165,9 +172,9 @@ def _tensor(spec: InputSpec, name: str) -> torch.Tensor:
     return torch.ones(shape, dtype=dtype)
 
 
-def _example_size(axis: int) -> int:
-    """A size to trace a free axis with: neither 0 nor 1, which exporters take for constants, and different by axis."""
-    return 2 if axis == 0 else 64 + 32 * axis
+def _example_size(axis: int, number: int) -> int:
+    """A size to trace a free size with: neither 0 nor 1, which exporters take for constants, and different for each."""
+    return 2 + number if axis == 0 else 64 + 32 * axis + 128 * number
 
 
 def _dynamic_shapes(names: list[str], inputs: Any) -> dict[str, dict[int, Any]] | None:

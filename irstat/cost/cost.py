@@ -58,6 +58,8 @@ class Work:
     """Backward work done once, whichever of the gradients are needed."""
     kept_bytes: int = 0
     """Bytes kept for the backward pass that are no tensor of the graph (masks, indices, gate values)."""
+    kept_names: tuple[str, ...] = ()
+    """Tensors from around a body that the backward pass of the body needs."""
     read: int | None = None
     """Bytes read; None for every input once."""
     written: int | None = None

@@ -80,7 +80,7 @@ class Expander:
         facts = self._shapes.infer(body, types, {})
         apply(body, facts)
         FoldConstants(facts).run(body)
-        priced = self._model.price_scope(body, (), True)
+        priced = self._model.price_scope(body, (), body.inputs)
         return total(priced.costs.values())
 
 

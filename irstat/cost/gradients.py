@@ -7,7 +7,7 @@ use gets a gradient from each; each after the first (in backward order) is added
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from irstat.cost.cost import Work
@@ -27,6 +27,8 @@ class Backward:
     """Names of the tensors that must be kept from the forward pass."""
     kept_bytes: int = 0
     """Bytes kept that are no tensor of the graph."""
+    wanted: set[str] = field(default_factory=set)
+    """Names of the tensors whose gradient is of use."""
 
     def active(self, node: str) -> bool:
         """Whether the backward pass goes through the node."""
@@ -34,7 +36,7 @@ class Backward:
 
 
 def backward_pass(
-    graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find: Find, input_gradients: bool
+    graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find: Find, given: Collection[str]
 ) -> Backward:
     """The backward work of every node that takes part.
 
@@ -43,10 +45,10 @@ def backward_pass(
         nodes: its nodes in execution order.
         works: work of each node.
         find: tensor by name, in this graph or around it.
-        input_gradients: whether gradients with respect to the graph's inputs are wanted.
+        given: names of inputs, and of tensors around the graph, whose gradient is wanted.
     """
-    wanted = _wanted(graph, nodes, works, find, input_gradients)
-    result = Backward()
+    wanted = wanted_gradients(nodes, works, find, given)
+    result = Backward(wanted=wanted)
     arrives = {name for name in graph.outputs if _is_floating(find(name))}
     received: set[str] = set()
     for node in reversed(nodes):
@@ -60,14 +62,15 @@ def backward_pass(
         if not used and not captured:
             continue
         result.work[node.name] = _node(node, work, used, find, received, arrives, result)
+        if node.bodies:
+            result.kept.update(dict.fromkeys(work.kept_names))
+            result.kept_bytes += 0 if used else work.kept_bytes
     return result
 
 
-def _wanted(graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find: Find, input_gradients: bool) -> set[str]:
-    """Tensors whose gradient is of use: trainable parameters, wanted inputs, and what is computed from them."""
-    wanted: set[str] = set()
-    if input_gradients:
-        wanted.update(name for name in (*graph.inputs, *graph.free_names()) if _is_activation(find(name)))
+def wanted_gradients(nodes: Sequence[Node], works: Mapping[str, Work], find: Find, given: Collection[str]) -> set[str]:
+    """Tensors whose gradient is of use: trainable parameters, those that are `given`, and what is computed from them."""
+    wanted = {name for name in given if _is_activation(find(name))}
     parameters: dict[str, bool] = {}
     for node in nodes:
         work = works[node.name]
@@ -81,12 +84,12 @@ def _wanted(graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find
             if name in wanted:
                 reached = True
             elif name not in parameters:
-                parameters[name] = _is_trainable(find(name), find)
+                parameters[name] = is_trainable(find(name), find)
             if parameters.get(name):
                 wanted.add(name)
                 reached = True
         for name in node.captures:
-            if name in wanted or _is_trainable(find(name), find):
+            if name in wanted or is_trainable(find(name), find):
                 wanted.add(name)
                 reached = True
         if reached:
@@ -112,7 +115,7 @@ def _node(
         sums[0] += gradient.work.macs
         sums[1] += gradient.work.other
         if name in received:
-            sums[1] += _elements(tensor)
+            sums[1] += elements_of(tensor)
         received.add(name)
         if gradient.keeps:
             _keep(node, gradient.keeps, find, result)
@@ -135,7 +138,8 @@ def _keep(node: Node, operands: tuple[str, ...], find: Find, result: Backward) -
             result.kept[tensor.name] = None
 
 
-def _is_trainable(tensor: Tensor | None, find: Find) -> bool:
+def is_trainable(tensor: Tensor | None, find: Find) -> bool:
+    """Whether a tensor is a parameter, or computed from one when the model is loaded."""
     if tensor is None or tensor.kind != "constant":
         return False
     if tensor.role == "parameter":
@@ -151,7 +155,8 @@ def _is_activation(tensor: Tensor | None) -> bool:
     return tensor is not None and tensor.kind != "constant" and tensor.dtype in FLOATING
 
 
-def _elements(tensor: Tensor | None) -> int:
+def elements_of(tensor: Tensor | None) -> int:
+    """Number of elements; 0 where a size is not known."""
     elements = 1
     for dim in (tensor.shape if tensor is not None else None) or (0,):
         elements *= dim if isinstance(dim, int) else 0

@@ -7,17 +7,17 @@ with operands of given shapes is worked out once: the blocks of a network repeat
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import irstat.cost.rules  # noqa: F401  # registers the rules
 from irstat.cost.cost import NOTHING, Arithmetic, Cost, Gradient, Work, total
 from irstat.cost.expand import Expander
-from irstat.cost.gradients import Backward, backward_pass
+from irstat.cost.gradients import Backward, backward_pass, elements_of, wanted_gradients
 from irstat.cost.registry import find
 from irstat.cost.rules.control import control_cost
-from irstat.cost.scope import Constant, Scope
+from irstat.cost.scope import Constant, Scope, tensor_bytes
 from irstat.graph import Graph, Node, Tensor
 from irstat.shapes.control import RULES as CONTROL
 from irstat.shapes.infer import ShapeInference, operator_key
@@ -72,21 +72,21 @@ class CostModel:
             graph: shapes inferred, constants folded.
             input_gradients: whether the loss is differentiated with respect to the graph's inputs too.
         """
-        priced = self.price_scope(graph, (), input_gradients)
+        priced = self.price_scope(graph, (), graph.inputs if input_gradients else ())
         graph.annotate("cost", priced.costs)
         return priced
 
-    def price_scope(self, graph: Graph, outer: Sequence[Graph], input_gradients: bool) -> Priced:
-        """As `price`, for a graph inside `outer` (innermost last)."""
+    def price_scope(self, graph: Graph, outer: Sequence[Graph], given: Collection[str]) -> Priced:
+        """As `price`, for a graph inside `outer` (innermost last), differentiated by `given`: inputs and tensors around it."""
         scope = Scope(graph, outer)
         priced = Priced()
         nodes = graph.nodes()
-        for node in nodes:
+        for step, node in enumerate(nodes):
             constants = scope.constants(node)
             if node.bodies and not node.domain and node.op_type in CONTROL:
-                cost, inner = self._control(node, graph, scope)
+                wanted = wanted_gradients(nodes[:step], priced.works, scope.find, given)
+                cost, work, inner = self._control(node, graph, scope, wanted)
                 constants = list(dict.fromkeys((*constants, *inner)))
-                work = Work(cost.forward, {slot: Gradient() for slot in range(len(node.inputs))}, basis=cost.basis)
             else:
                 known = self._operator(node, scope)
                 cost, work = known.cost, known.work
@@ -95,7 +95,7 @@ class CostModel:
             priced.works[node.name], priced.costs[node.name] = work, cost
             if constants:
                 priced.constants[node.name] = constants
-        priced.backward = backward_pass(graph, nodes, priced.works, scope.find, input_gradients)
+        priced.backward = backward_pass(graph, nodes, priced.works, scope.find, given)
         for node in nodes:
             self._complete(node, priced)
         return priced
@@ -143,19 +143,45 @@ class CostModel:
         except _MISFITS:
             return None
 
-    def _control(self, node: Node, graph: Graph, scope: Scope) -> tuple[Cost, list[Constant]]:
-        """Cost of an operator with bodies, and the constants that the bodies use."""
+    def _control(self, node: Node, graph: Graph, scope: Scope, wanted: Collection[str]) -> tuple[Cost, Work, list[Constant]]:
+        """Cost of an operator with bodies, what it means for the backward pass, and the constants that the bodies use."""
         bodies: dict[str, Cost] = {}
         constants: list[Constant] = []
+        kept_names: dict[str, None] = {}
+        kept_bytes = summed = 0
+        trips = graph.annotations.get("trips", {}).get(node.name)
+        times = 1 if node.op_type == "If" or trips is None else trips
         for name, body in node.attrs.items():
             if not isinstance(body, Graph):
                 continue
-            inner = self.price_scope(body, (*scope.outer, graph), True)
+            inner = self._body(node, body, (*scope.outer, graph), wanted)
             used = list(dict.fromkeys(constant for group in inner.constants.values() for constant in group))
             bodies[name] = replace(total(inner.costs.values()), **_counts(used))
             constants += used
-        trips = graph.annotations.get("trips", {}).get(node.name)
-        return control_cost(scope.op(node, bodies, trips=trips)), constants
+            trained = [tensor for name in inner.backward.wanted if (tensor := scope.find(name)) and tensor.kind == "constant"]
+            summed = (times - 1) * sum(elements_of(tensor) for tensor in trained)
+            own = [tensor for kept in inner.backward.kept if (tensor := body.find_tensor(kept)) is not None]
+            kept_bytes = max(kept_bytes, times * (inner.backward.kept_bytes + sum(tensor_bytes(tensor) or 0 for tensor in own)))
+            kept_names.update(dict.fromkeys(kept for kept in inner.backward.kept if body.find_tensor(kept) is None))
+        cost = control_cost(scope.op(node, bodies, trips=trips))
+        if summed:  # the gradients of a weight, one a turn
+            cost = replace(cost, grad_weight=cost.grad_weight + Arithmetic(other=summed))
+        gradients = {slot: Gradient() for slot in range(len(node.inputs))}
+        work = Work(cost.forward, gradients, kept_bytes=kept_bytes, kept_names=tuple(kept_names), basis=cost.basis)
+        return cost, work, constants
+
+    def _body(self, node: Node, body: Graph, outer: Sequence[Graph], wanted: Collection[str]) -> Priced:
+        """A body, priced with gradients for what is wanted of the tensors it is given, and for states that depend on it."""
+        offset = max(len(node.inputs) - len(body.inputs), 0)
+        given = {name for name in body.free_names() if name in wanted}
+        given |= {name for name, passed in zip(body.inputs, node.inputs[offset:], strict=False) if passed in wanted}
+        while True:
+            priced = self.price_scope(body, outer, given)
+            states = _states(node, body)
+            more = {state for state, result in states if result in priced.backward.wanted} - given
+            if not more:
+                return priced
+            given |= more
 
     def _complete(self, node: Node, priced: Priced) -> None:
         """Put gradients and parameters into a node's cost."""
@@ -178,6 +204,18 @@ class CostModel:
             done = replace(cost, grad_input=grad_input, grad_weight=grad_weight, **counts)
             found = self._complete_costs[key] = (cost, done)
         priced.costs[name] = found[1]
+
+
+def _states(node: Node, body: Graph) -> list[tuple[str, str]]:
+    """(input, output) of a body for each state that goes from one turn to the next."""
+    if node.op_type == "Loop":
+        return list(zip(body.inputs[2:], body.outputs[1:], strict=False))
+    if node.op_type == "Scan":
+        scanned = node.attrs.get("num_scan_inputs", 0)
+        return list(
+            zip(body.inputs[: len(body.inputs) - (scanned if isinstance(scanned, int) else 0)], body.outputs, strict=False)
+        )
+    return []
 
 
 _NO_GRADIENTS = (0, 0, 0, 0)

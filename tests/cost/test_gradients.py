@@ -229,3 +229,38 @@ def test_dead_nodes_get_no_gradient():
     report = trained("(float[2,3] x, float[3,4] w) => (y) { h = MatMul(x, w) y = Exp(h) u = Sigmoid(h) }", "w")
     assert [row.op_type for row in report.rows] == ["MatMul", "Exp"]
     assert report.totals["backward_flops"] == 8 + 48
+
+
+def test_an_input_that_a_branch_takes_has_no_gradient_unless_something_upstream_is_trained():
+    branches = """If(c) <then_branch = t () => (float[2,4] a) { a = MatMul(h, w) },
+                         else_branch = e () => (float[2,4] b) { b = MatMul(h, w) }>"""
+    text = f"(bool c, float[2,4] h, float[4,4] w) => (y) {{ y = {branches} }}"
+    totals = trained(text, "w").totals  # 32 macs for w; h is kept
+    assert (totals["grad_input_flops"], totals["grad_weight_flops"], totals["training_activation_bytes"]) == (0, 64, 32)
+    text = f"(bool c, float[2,4] x, float[4,4] v, float[4,4] w) => (y) {{ h = MatMul(x, v) y = {branches} }}"
+    totals = trained(text, "v w").totals  # 32 macs each for h, w and v; x and h are kept
+    assert (totals["grad_input_flops"], totals["grad_weight_flops"], totals["training_activation_bytes"]) == (64, 128, 64)
+
+
+def test_a_loop_keeps_its_states_and_sums_the_gradients_of_its_weights():
+    text = """
+    (float[2,2] x, float[2,2] v, float[2,2] w) => (y)
+    { a = MatMul(x, v) n = Constant<value = int64 {3}>()
+      y = Loop<body = b (int64 i, bool c, float[2,2] s) => (bool d, float[2,2] t) { d = Identity(c) t = MatMul(s, w) }>
+          (n, "", a) }
+    """
+    totals = trained(text, "v w").totals
+    assert totals["grad_input_flops"] == 3 * 16
+    assert totals["grad_weight_flops"] == 16 + 3 * 16 + 2 * 4  # two sums of gradients of w
+    assert totals["training_activation_bytes"] == 16 + 3 * 16  # x, and the state of each turn
+
+
+def test_a_loop_without_parameters_upstream_passes_on_only_what_its_states_need():
+    text = """
+    (float[2,2] x, float[2,2] u) => (y)
+    { n = Constant<value = int64 {3}>()
+      y = Loop<body = b (int64 i, bool c, float[2,2] s) => (bool d, float[2,2] t) { d = Identity(c) t = MatMul(s, u) }>
+          (n, "", x) }
+    """
+    assert trained(text).totals["backward_flops"] == 0
+    assert trained(text, inputs=True).totals["backward_flops"] == 3 * (16 + 16)

@@ -202,3 +202,13 @@ def test_storage_is_parameters_buffers_and_the_rest():
     )
     totals = trained(text, "s b m v f").totals
     assert (totals["param_bytes"], totals["storage_bytes"]) == (24, 24 + 24 + 4)
+
+
+def test_the_bias_of_a_quantized_layer_is_a_parameter():
+    text = """(uint8[1,2,4,4] x, int8[3,2,1,1] w, int32[3] b) => (y)
+    { s = Constant<value = float {0.1}>() z = Constant<value = uint8 {0}>() zw = Constant<value = int8 {0}>()
+      y = QLinearConv(x, s, z, w, s, zw, s, z, b) }"""
+    assert (trained(text, "w b").totals["params"], trained(text, "w b").totals["param_bytes"]) == (6 + 3, 6 + 12)
+    text = """(float[1,2,4,4] x, int8[3,2,1,1] w, int32[3] b) => (y)
+    { s = Constant<value = float {0.1}>() v = DequantizeLinear(w, s) c = DequantizeLinear(b, s) y = Conv(x, v, c) }"""
+    assert trained(text, "w b").totals["params"] == 6 + 3

@@ -186,3 +186,29 @@ def test_without_torch_the_error_is_the_command_to_type(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "MissingDependencyError PyTorch models need torch: pip install 'irstat[pytorch]'\n"
+
+
+def test_a_name_is_one_size_wherever_it_stands(torch: Any) -> None:
+    class Masked(torch.nn.Module):
+        def forward(self, x: Any, mask: Any) -> Any:
+            return x.transpose(1, 2) @ mask
+
+    report = irstat.analyze(Masked().eval(), inputs={"x": (1, "T", 8), "mask": (1, "T", "T")})
+    assert str(report.totals["macs"]) == "8*T**2"
+
+
+def test_inputs_reach_their_arguments_through_torchscript_too(tmp_path: Path, torch: Any) -> None:
+    from irstat_pytorch.export import _torchscript, example_inputs, quiet
+
+    class Optional(torch.nn.Module):
+        def forward(self, x: Any, mask: Any = None, y: Any = None) -> Any:
+            return x + 2 * y if mask is None else x * mask
+
+    options = ExportOptions({"x": InputSpec((2, 4)), "y": InputSpec((1, 4))})
+    names, tensors = example_inputs(Optional(), options.inputs)
+    with quiet():
+        _torchscript(Optional().eval(), tmp_path / "m.onnx", options, names, tensors, "asked for")
+    assert [row.op_type for row in irstat.analyze(tmp_path / "m.onnx").rows] == ["Mul", "Add"]
+    assert [
+        value.name for row in irstat.analyze(tmp_path / "m.onnx").rows for value in row.inputs if value.kind == "input"
+    ] == ["y", "x"]

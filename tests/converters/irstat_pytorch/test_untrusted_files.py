@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,8 @@ def evil(kind: str, canary: Path, torch: Any) -> Edit:
         buffer = io.BytesIO()
         torch.save(Canary(canary), buffer)
         return lambda name, content: buffer.getvalue() if "sample_inputs" in name else content
+    if kind == "old pickle among the sample inputs":
+        return lambda name, content: pickle.dumps(Canary(canary), protocol=0) if "sample_inputs" in name else content
     if kind == "pickle in place of a weight":
         buffer = io.BytesIO()
         torch.save(Canary(canary), buffer)
@@ -85,6 +88,7 @@ def evil(kind: str, canary: Path, torch: Any) -> Edit:
     "kind",
     [
         "pickle among the sample inputs",
+        "old pickle among the sample inputs",
         "pickle in place of a weight",
         "operator of another module",
         "private operator",

@@ -53,8 +53,8 @@ def test_a_loop_costs_its_body_times_the_turns():
     assert row.note.startswith("5 turns")
     # the body reads 640 + 4,096 floats and writes 640 in every turn
     assert (row.read_bytes, row.write_bytes) == (5 * 18_944, 5 * 2_560)
-    # and both gradients are products of the same size
-    assert (row.grad_input_flops, row.grad_weight_flops) == (5 * 81_920, 5 * 81_920)
+    # both gradients are products of the same size, and those of the weight are summed
+    assert (row.grad_input_flops, row.grad_weight_flops) == (5 * 81_920, 5 * 81_920 + 4 * 4_096)
 
 
 def test_a_loop_whose_turns_are_not_known_is_unpriced_and_says_what_a_turn_costs():
