@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +236,7 @@ class Study:
         point = self.at({**sizes, **found.anchor})
         report = self.report(point, sizes, train)
         report.anchor = found.anchor
+        report.unknown_shapes = [replace(unknown, bound=None) for unknown in report.unknown_shapes]
         report.formulas = {key: value for key, value in found.counts.items() if key[0] not in (TOTAL, LIVE)}
         report.totals = {name: found.counts[TOTAL, name] for name in point.totals}
         report.totals["peak_activation_bytes"] = _peak(found, tuple(free))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from irstat.report.report import COLUMNS, Report, Value
+from irstat.report.report import COLUMNS, Group, Report, Value
 
 HEADER = (
     "name",
@@ -60,4 +60,16 @@ def as_csv(report: Report) -> str:
     writer = csv.DictWriter(out, HEADER if counted is None else convention_table.header(counted), lineterminator="\n")
     writer.writeheader()
     writer.writerows(records(report) if counted is None else convention_table.records(counted))
+    return out.getvalue()
+
+
+def groups_as_csv(groups: Sequence[Group]) -> str:
+    """CSV text of layers or operators, one line a group."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("name", "kind", "depth", "nodes", *COLUMNS))
+    for group in groups:
+        counts = (group.counts[column] for column in COLUMNS)
+        texts = (count if isinstance(count, int) else str(count) for count in counts)
+        writer.writerow((group.name, group.kind, group.depth, group.nodes, *texts))
     return out.getvalue()

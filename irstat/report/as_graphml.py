@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from irstat.report.as_csv import shape_text
-from irstat.report.report import COLUMNS, Report, Value
+from irstat.report.report import COLUMNS, Report
 
 
 def as_graphml(report: Report) -> str:
@@ -28,7 +28,7 @@ def as_graphml(report: Report) -> str:
     for (kind, name), values in report.graph.nx.nodes.items():
         if kind == "tensor":
             tensor = values["tensor"]
-            shape = shape_text(Value(name, tensor.dtype, tensor.shape, tensor.kind))
+            shape = shape_text(report.value(name))
             plain.add_node(f"tensor:{name}", label=name, kind=tensor.kind, dtype=tensor.dtype or "", shape=shape)
     for (kind_a, a), (kind_b, b), values in report.graph.nx.edges.data():
         slots = ",".join(map(str, values["slots"]))

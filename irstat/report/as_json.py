@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from irstat.polynomial import Count, Maximum, NotPolynomial, Polynomial
 from irstat.report import convention_table
 from irstat.report.report import COLUMNS, Report, Value
+from irstat.report.table import View, groups_of
 
 
 def count_value(count: Count) -> int | dict[str, str | None]:
@@ -54,6 +56,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "peak": {
             "node": report.memory.peak_node,
             "tensors": [{"name": name, "bytes": size} for name, size in report.memory.peak_tensors],
+            "at": dict(report.anchor),
         },
         "nodes": [
             {
@@ -79,6 +82,18 @@ def _counts(counts: Mapping[str, Count]) -> dict[str, Any]:
     return {name: count_value(count) for name, count in counts.items()}
 
 
-def as_json(report: Report) -> str:
-    """JSON text, two spaces of indentation, ending in a newline."""
-    return report.to_json() + "\n"
+def as_json(report: Report, view: View | None = None) -> str:
+    """JSON text, two spaces of indentation, ending in a newline; every node, and the groups that `view` asks for."""
+    found = to_dict(report)
+    if view is not None and view.group_by != "none":
+        found["groups"] = [
+            {
+                "name": group.name,
+                "kind": group.kind,
+                "depth": group.depth,
+                "nodes": group.nodes,
+                **_counts(group.counts),
+            }
+            for group in groups_of(report, view)
+        ]
+    return json.dumps(found, indent=2) + "\n"

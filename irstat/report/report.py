@@ -189,6 +189,9 @@ class Report:
     def row(self, node: Node) -> Row:
         """The row of a node."""
         cost = self.costs[node.name]
+        note = cost.note
+        if self.anchor and any(letter.isdigit() for letter in note):
+            note += f" (at {', '.join(f'{name}={value}' for name, value in self.anchor.items())})"
         return Row(
             node.name,
             node.op_type,
@@ -196,14 +199,15 @@ class Report:
             node.layer,
             node.layer_type,
             cost.basis,
-            cost.note,
+            note,
             node.source,
-            tuple(self._value(name) for name in node.inputs if name),
-            tuple(self._value(name) for name in node.outputs if name),
+            tuple(self.value(name) for name in node.inputs if name),
+            tuple(self.value(name) for name in node.outputs if name),
             *(self.count(node.name, column) for column in COLUMNS),
         )
 
-    def _value(self, name: str) -> Value:
+    def value(self, name: str) -> Value:
+        """A tensor, by name; its sizes are formulas while sizes are free."""
         tensor = self.graph.find_tensor(name)
         if tensor is None:
             return Value(name, None, None, "activation")

@@ -63,9 +63,14 @@ def build(report: Report, view: View) -> Table:
     """
     if view.group_by == "none":
         return _node_table(report, view)
-    groups = report.by_op() if view.group_by == "op" else report.by_layer(view.depth)
+    groups = groups_of(report, view)
     lines = [_group_line(group, view.group_by) for group in groups]
     return _cut(report, lines, view, ("layer", "class", "nodes") if view.group_by == "layer" else ("operator", "", "nodes"))
+
+
+def groups_of(report: Report, view: View) -> list[Group]:
+    """The groups that `view` asks for: operators, or layers down to its depth."""
+    return report.by_op() if view.group_by == "op" else report.by_layer(view.depth)
 
 
 def _node_table(report: Report, view: View) -> Table:

@@ -14,6 +14,7 @@ import irstat
 from irstat.report.formats import FORMATS
 from irstat.report.report import COLUMNS, SCHEMA
 from irstat.report.table import View
+from tests.support.models import model
 from tests.support.networks import convnet, decoder, with_unknowns
 
 CONTRACT = ["schema", "irstat", "convention", "model", "dims", "totals", "lower_bound", "unpriced", "unknown_shapes", "nodes"]
@@ -114,3 +115,32 @@ def test_every_name_in_html_is_escaped() -> None:
 def test_every_format_writes_every_kind_of_report(name: str) -> None:
     for network in (convnet, decoder, with_unknowns):
         assert FORMATS[name](irstat.analyze(network()), View())
+
+
+def test_csv_and_json_have_the_groups_that_are_asked_for() -> None:
+    report = irstat.analyze(convnet())
+    view = View("op")
+    lines = list(csv.DictReader(io.StringIO(FORMATS["csv"](report, view))))
+    groups = json.loads(FORMATS["json"](report, view))["groups"]
+    assert [line["name"] for line in lines] == [group["name"] for group in groups] == [group.name for group in report.by_op()]
+    assert sum(int(line["macs"]) for line in lines) == sum(group["macs"] for group in groups) == report.totals["macs"]
+    assert "groups" not in json.loads(FORMATS["json"](report, View()))
+
+
+def test_graphml_has_formulas_where_sizes_are_free() -> None:
+    text = FORMATS["graphml"](irstat.analyze(decoder()), View())
+    assert "NxTx8" in text
+    assert "7x" not in text
+
+
+def test_what_holds_at_some_sizes_only_says_so() -> None:
+    free = irstat.analyze(
+        model(
+            """g (float[N,4] x) => (float[N,4] y) <bool go = {1}>
+            { s = Shape<start = 0, end = 1>(x) q = Squeeze(s) y = Loop(q, go, x)
+                <body = b (int64 i, bool c, float[N,4] s) => (bool d, float[N,4] t) { d = Identity(c) t = Relu(s) }> }"""
+        )
+    )
+    (loop,) = [row for row in free.rows if row.op_type == "Loop"]
+    assert loop.note == "7 turns (at N=7)"
+    assert str(loop.flops) == "4*N**2"
