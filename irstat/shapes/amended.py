@@ -243,6 +243,16 @@ def _float_like_first(call: Call) -> Answer:
     return [TensorType("float32", call.dims(0))]
 
 
+def _resize(call: Call) -> Answer:
+    """⌊dim · scale⌋ in float32, as runtimes compute it: 5 · 1.8 is 9 there, and 8 with the exact product of a rounded 1.8."""
+    scales = call.data.get(2)
+    dims = call.dims(0)
+    if scales is None or scales.size != len(dims) or call.has(3) or "axes" in call.node.attrs:
+        return None
+    sizes = np.floor(np.array(dims, np.float32) * scales.astype(np.float32))
+    return [TensorType(call.dtype(0), tuple(int(size) for size in sizes))] if np.all(np.isfinite(sizes)) else None
+
+
 Rule = Callable[[Call], Answer]
 RULES: dict[tuple[str, str], Rule] = {
     **dict.fromkeys((("", "MaxPool"), ("", "AveragePool"), ("", "LpPool")), _pool),
@@ -260,6 +270,7 @@ RULES: dict[tuple[str, str], Rule] = {
     **dict.fromkeys((("", name) for name in _GATES), _recurrent),
     ("", "Einsum"): _einsum,
     ("", "Reshape"): _reshape,
+    ("", "Resize"): _resize,
     ("", "DepthToSpace"): _depth_to_space,
     ("", "SpaceToDepth"): _space_to_depth,
     ("", "STFT"): _stft,

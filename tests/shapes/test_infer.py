@@ -167,3 +167,9 @@ def test_shapes_that_the_file_states_fill_in_what_is_open() -> None:
     assert inferred(stated, {"N": 3}, imports='"my": 1').shape == (3, 7)
     overridden = inferred(stated, {}, {"x": (4, 2)}, imports='"my": 1')
     assert overridden.shape is None  # another input than the file's: what it states elsewhere no longer holds
+
+
+def test_a_factor_is_multiplied_in_float32_as_runtimes_do() -> None:
+    text = """g (float[1,1,4,5] x) => (y)
+    { s = Constant<value = float[4] {1, 1, 1.75, 1.8}>() y = Resize(x, "", s) }"""
+    assert inferred(text).shape == (1, 1, 7, 9)
