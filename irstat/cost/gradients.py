@@ -35,9 +35,7 @@ class Backward:
         return node in self.work
 
 
-def backward_pass(
-    graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find: Find, given: Collection[str]
-) -> Backward:
+def backward_pass(graph: Graph, nodes: Sequence[Node], works: Mapping[str, Work], find: Find, wanted: set[str]) -> Backward:
     """The backward work of every node that takes part.
 
     Args:
@@ -45,9 +43,8 @@ def backward_pass(
         nodes: its nodes in execution order.
         works: work of each node.
         find: tensor by name, in this graph or around it.
-        given: names of inputs, and of tensors around the graph, whose gradient is wanted.
+        wanted: names of the tensors whose gradient is of use, see `WantedGradients`.
     """
-    wanted = wanted_gradients(nodes, works, find, given)
     result = Backward(wanted=wanted)
     arrives = {name for name in graph.outputs if _is_floating(find(name))}
     received: set[str] = set()
@@ -68,33 +65,39 @@ def backward_pass(
     return result
 
 
-def wanted_gradients(nodes: Sequence[Node], works: Mapping[str, Work], find: Find, given: Collection[str]) -> set[str]:
-    """Tensors whose gradient is of use: trainable parameters, those that are `given`, and what is computed from them."""
-    wanted = {name for name in given if _is_activation(find(name))}
-    parameters: dict[str, bool] = {}
-    for node in nodes:
-        work = works[node.name]
+class WantedGradients:
+    """Tensors whose gradient is of use: trainable parameters, those that are `given`, and what is computed from them.
+
+    Grows node by node, in execution order.
+    """
+
+    def __init__(self, find: Find, given: Collection[str]) -> None:
+        self.names = {name for name in given if _is_activation(find(name))}
+        self._find = find
+        self._parameters: dict[str, bool] = {}
+
+    def add(self, node: Node, work: Work) -> None:
+        """Look at one more node."""
         if not work.gradients and not node.captures:
-            continue
-        reached = False
+            return
+        wanted, reached = self.names, False
         for slot in work.gradients:
             name = node.inputs[slot] if slot < len(node.inputs) else ""
             if not name:
                 continue
             if name in wanted:
                 reached = True
-            elif name not in parameters:
-                parameters[name] = is_trainable(find(name), find)
-            if parameters.get(name):
+            elif name not in self._parameters:
+                self._parameters[name] = is_trainable(self._find(name), self._find)
+            if self._parameters.get(name):
                 wanted.add(name)
                 reached = True
         for name in node.captures:
-            if name in wanted or is_trainable(find(name), find):
+            if name in wanted or is_trainable(self._find(name), self._find):
                 wanted.add(name)
                 reached = True
         if reached:
-            wanted.update(name for name in node.outputs if name and _is_floating(find(name)))
-    return wanted
+            wanted.update(name for name in node.outputs if name and _is_floating(self._find(name)))
 
 
 def _node(

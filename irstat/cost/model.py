@@ -14,7 +14,7 @@ from typing import TypedDict
 import irstat.cost.rules  # noqa: F401  # registers the rules
 from irstat.cost.cost import NOTHING, Arithmetic, Cost, Gradient, Work, total
 from irstat.cost.expand import Expander
-from irstat.cost.gradients import Backward, backward_pass, elements_of, wanted_gradients
+from irstat.cost.gradients import Backward, WantedGradients, backward_pass, elements_of
 from irstat.cost.registry import find
 from irstat.cost.rules.control import control_cost
 from irstat.cost.scope import Constant, Scope, tensor_bytes
@@ -81,11 +81,11 @@ class CostModel:
         scope = Scope(graph, outer)
         priced = Priced()
         nodes = graph.nodes()
-        for step, node in enumerate(nodes):
+        wanted = WantedGradients(scope.find, given)
+        for node in nodes:
             constants = scope.constants(node)
             if node.bodies and not node.domain and node.op_type in CONTROL:
-                wanted = wanted_gradients(nodes[:step], priced.works, scope.find, given)
-                cost, work, inner = self._control(node, graph, scope, wanted)
+                cost, work, inner = self._control(node, graph, scope, wanted.names)
                 constants = list(dict.fromkeys((*constants, *inner)))
             else:
                 known = self._operator(node, scope)
@@ -93,9 +93,10 @@ class CostModel:
                 if work.parameters and constants:
                     constants = _packed(node, work, constants)
             priced.works[node.name], priced.costs[node.name] = work, cost
+            wanted.add(node, work)
             if constants:
                 priced.constants[node.name] = constants
-        priced.backward = backward_pass(graph, nodes, priced.works, scope.find, given)
+        priced.backward = backward_pass(graph, nodes, priced.works, scope.find, wanted.names)
         for node in nodes:
             self._complete(node, priced)
         return priced
@@ -175,9 +176,9 @@ class CostModel:
         offset = max(len(node.inputs) - len(body.inputs), 0)
         given = {name for name in body.free_names() if name in wanted}
         given |= {name for name, passed in zip(body.inputs, node.inputs[offset:], strict=False) if passed in wanted}
+        states = _states(node, body)
         while True:
             priced = self.price_scope(body, outer, given)
-            states = _states(node, body)
             more = {state for state, result in states if result in priced.backward.wanted} - given
             if not more:
                 return priced

@@ -14,11 +14,11 @@ import numpy as np
 from irstat.element_types import FLOATING
 from irstat.graph import Graph, Node, Shape
 from irstat.passes.arithmetic import ELEMENTWISE, Array
-from irstat.passes.base import PassResult, Refusal
+from irstat.passes.base import PassResult, Refusal, run_in_bodies
 from irstat.passes.constants import Constants
 from irstat.passes.parameters import fresh
 from irstat.passes.region import INPUT, Program, Region, Regions, index, run_program
-from irstat.passes.restore import Proofs, merged, replace_region, restore_in_bodies, rounding
+from irstat.passes.restore import Proofs, merged, replace_region, rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def restore(graph: Graph, activation: Activation, proofs: Proofs) -> PassResult:
     anchors = []
     for node in index(graph, activation.anchors):
         if node.bodies:
-            restore_in_bodies(graph, node, lambda body: restore(body, activation, proofs), result)
+            run_in_bodies(graph, node, lambda body: restore(body, activation, proofs), result)
         else:
             anchors.append(node)
     search = _Search(graph, activation, proofs)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from irstat.graph import Graph
+from irstat.graph import Graph, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,14 @@ class Pass(Protocol):
     def run(self, graph: Graph) -> PassResult:
         """Change `graph` in place. It is valid before and after."""
         ...
+
+
+def run_in_bodies(graph: Graph, node: Node, run: Callable[[Graph], PassResult], result: PassResult) -> None:
+    """Run a pass on the bodies of a node, and add up what it did."""
+    before = result.changed
+    for body in node.bodies:
+        inner = run(body)
+        result.changed += inner.changed
+        result.refusals += inner.refusals
+    if result.changed > before:
+        graph.refresh_captures(node.name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from irstat.graph import Graph, Node
-from irstat.passes.base import PassResult, Refusal
+from irstat.passes.base import PassResult, Refusal, run_in_bodies
 
 _PASS_THROUGH = ("Identity", "Dropout")
 
@@ -26,13 +26,7 @@ class RemoveIdentity:
         result = PassResult()
         for name in [node.name for node in graph.nodes()]:
             node = graph.node(name)  # as it is now: removing others changes it
-            before = result.changed
-            for body in node.bodies:
-                inner = self.run(body)
-                result.changed += inner.changed
-                result.refusals += inner.refusals
-            if result.changed > before:
-                graph.refresh_captures(node.name)
+            run_in_bodies(graph, node, self.run, result)
             if not passes_through(graph, node):
                 continue
             old, new = node.outputs[0], node.inputs[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from irstat.graph import Graph, Node, Tensor
-from irstat.passes.base import PassResult
 from irstat.schemas import find_schema
 
 EPSILON: Mapping[str, float] = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -23,15 +22,6 @@ class Proofs:
 
     verdicts: dict[Hashable, str] = field(default_factory=dict)
     """What was compared -> "" where it is the same function, else in what way it is not."""
-
-
-def restore_in_bodies(graph: Graph, node: Node, run: Callable[[Graph], PassResult], result: PassResult) -> None:
-    """Run a pass on the bodies of a node, and add up what it did."""
-    for body in node.bodies:
-        inner = run(body)
-        result.changed += inner.changed
-        result.refusals += inner.refusals
-    graph.refresh_captures(node.name)
 
 
 def merged(nodes: Sequence[Node], op_type: str, since: int, inputs: tuple[str, ...], **attrs: Any) -> Node:

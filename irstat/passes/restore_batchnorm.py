@@ -27,14 +27,14 @@ import numpy as np
 
 from irstat.graph import Graph, Node, Role
 from irstat.passes.arithmetic import Array, compute
-from irstat.passes.base import PassResult, Refusal
+from irstat.passes.base import PassResult, Refusal, run_in_bodies
 from irstat.passes.batchnorm_constants import Statistics, statistics
 from irstat.passes.channel_chain import SCALES, Chain, Chains, channel_axis
 from irstat.passes.constants import Constants, Leaves
 from irstat.passes.linear_origin import LinearOrigin
 from irstat.passes.parameters import Parameters
 from irstat.passes.region import index
-from irstat.passes.restore import EPSILON, Proofs, merged, replace_region, restore_in_bodies
+from irstat.passes.restore import EPSILON, Proofs, merged, replace_region
 from irstat.passes.transposes import Transposes, Way
 
 _EPSILON = {"float32": 2.0**-16, "float64": 2.0**-16, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -55,7 +55,7 @@ class RestoreBatchnorm:
         search = _Search(graph, self)
         for node in index(graph, SCALES):
             if node.bodies:
-                restore_in_bodies(graph, node, self.run, result)
+                run_in_bodies(graph, node, self.run, result)
             else:
                 search.replace(node.name, result)
         search.parameters.drop_unused()

@@ -28,12 +28,12 @@ import numpy as np
 from irstat.element_types import FLOATING
 from irstat.graph import Graph, Node, Role
 from irstat.passes.arithmetic import ELEMENTWISE, MEANS, Array
-from irstat.passes.base import PassResult, Refusal
+from irstat.passes.base import PassResult, Refusal, run_in_bodies
 from irstat.passes.channel_chain import Chains
 from irstat.passes.constants import Constants
 from irstat.passes.parameters import Parameters
 from irstat.passes.region import PASSING_ON, Region, Regions, index, run_program
-from irstat.passes.restore import Proofs, merged, replace_region, restore_in_bodies
+from irstat.passes.restore import Proofs, merged, replace_region
 from irstat.passes.transposes import Transposes, Way
 
 _ROOTS = ("Sqrt", "Pow")
@@ -57,7 +57,7 @@ class RestoreLayernorm:
         search = _Search(graph, self)
         for node in index(graph, _ROOTS):
             if node.bodies:
-                restore_in_bodies(graph, node, self.run, result)
+                run_in_bodies(graph, node, self.run, result)
             elif graph.has_node(node.name) and search.is_root(node):
                 search.replace(node, result)
         search.parameters.drop_unused()

@@ -11,7 +11,7 @@ import ast
 import keyword
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import TypeProto
@@ -145,7 +145,7 @@ def _blank(name: str, axis: int, taken: set[str]) -> str:
     return candidate
 
 
-def _identifier(name: str, taken: object) -> str:
+def _identifier(name: str, taken: Iterable[str]) -> str:
     """A name that stands in formulas: ASCII, no word of Python's."""
     text = re.sub(r"[^0-9A-Za-z_]+", "_", name).strip("_") or "dim"
     if text[0].isdigit():
@@ -153,7 +153,7 @@ def _identifier(name: str, taken: object) -> str:
     if keyword.iskeyword(text) or text == "max":
         text += "_"
     candidate, number = text, 2
-    used = set(taken)  # type: ignore[call-overload]  # any iterable of names
+    used = set(taken)
     while candidate in used:
         candidate, number = f"{text}_{number}", number + 1
     return candidate

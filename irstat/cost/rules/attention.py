@@ -13,7 +13,8 @@ Source: ONNX Attention-24, RotaryEmbedding-23; onnxruntime's ContribOperators.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from irstat.cost.cost import Arithmetic, Gradient, Work
 from irstat.cost.op import Op, Operand
@@ -86,20 +87,9 @@ def _operand(op: Op, slot: int | None) -> Operand | None:
     return op.inputs[slot] if slot is not None and slot < len(op.inputs) else None
 
 
-def plus(work: Work, forward: Arithmetic, gradients: dict[int, Gradient] | None = None, **changes: object) -> Work:
+def plus(work: Work, forward: Arithmetic, gradients: dict[int, Gradient] | None = None, **changes: Any) -> Work:
     """The work with more forward arithmetic and more gradients."""
-    merged = {**work.gradients, **(gradients or {})}
-    fields = {
-        "shared": work.shared,
-        "kept_bytes": work.kept_bytes,
-        "read": work.read,
-        "written": work.written,
-        "parameters": work.parameters,
-        "basis": work.basis,
-        "note": work.note,
-        **changes,
-    }
-    return Work(work.forward + forward, merged, **fields)  # type: ignore[arg-type]  # names and types are Work's own
+    return replace(work, forward=work.forward + forward, gradients={**work.gradients, **(gradients or {})}, **changes)
 
 
 def inseparable(work: Work) -> Work:
