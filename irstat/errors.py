@@ -30,6 +30,10 @@ class UsageError(IrstatError, ValueError):
     """An argument names something that does not exist, or has the wrong form."""
 
 
+class PassError(IrstatError, RuntimeError):
+    """A pass failed, or left a graph that is not valid; the message says which passes ran before it."""
+
+
 class ConversionError(IrstatError, RuntimeError):
     """A framework could not turn a model into ONNX."""
 

@@ -17,6 +17,20 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A place that a pass changed."""
+
+    node: str
+    """Name of the node that does the work now; of the one that is gone where none does."""
+    pattern: str
+    """What was done, without names, to count by: `BatchNormalization into Conv`."""
+    text: str = ""
+    """The same with the layers of the user's model: `BatchNormalization of layer bn1 folded into Conv of layer conv1`."""
+    merged: tuple[str, ...] = ()
+    """Names of the nodes that are gone."""
+
+
 @dataclass(slots=True)
 class PassResult:
     """What a pass did."""
@@ -24,6 +38,13 @@ class PassResult:
     changed: int = 0
     """Number of places changed."""
     refusals: list[Refusal] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """The places, where a pass says more than their number."""
+
+    def add(self, change: Change) -> None:
+        """Count and keep a change."""
+        self.changed += 1
+        self.changes.append(change)
 
 
 class Pass(Protocol):
@@ -43,5 +64,6 @@ def run_in_bodies(graph: Graph, node: Node, run: Callable[[Graph], PassResult], 
         inner = run(body)
         result.changed += inner.changed
         result.refusals += inner.refusals
+        result.changes += inner.changes
     if result.changed > before:
         graph.refresh_captures(node.name)
