@@ -118,15 +118,17 @@ def opened(model: Any, inputs: Inputs) -> tuple[Graph, Mapping[str, Sequence[int
     Functions are inlined, loops use what never changes directly. A framework's model is exported with `inputs`.
     """
     shapes = {name: spec.shape if isinstance(spec, InputSpec) else tuple(spec) for name, spec in inputs.items()}
-    if isinstance(model, Graph):
-        graph = model.copy()
-    elif _is_onnx(model):
-        graph = load(model)
-    else:
-        graph, shapes = _converted(model, inputs), {}
+    graph = graph_of(model, inputs)
     InlineFunctions().run(graph)
     CaptureInvariants().run(graph)
-    return graph, shapes
+    return graph, shapes if isinstance(model, Graph) or _is_onnx(model) else {}
+
+
+def graph_of(model: Any, inputs: Inputs) -> Graph:
+    """The model as a graph of its own that may be changed, as its file has it; a framework's is exported with `inputs`."""
+    if isinstance(model, Graph):
+        return model.copy()
+    return load(model) if _is_onnx(model) else _converted(model, inputs)
 
 
 def _is_onnx(model: Any) -> bool:
@@ -270,8 +272,8 @@ def normalize(graph: Graph, facts: Facts, roles: Mapping[str, Role] | None = Non
     """
     FoldConstants(facts, assign_roles(graph, facts) if roles is None else roles).run(graph)
     RemoveZeroBias().run(graph)
-    RemoveIdentity().run(graph)
-    RemoveDead().run(graph)
+    RemoveIdentity(only_copies=True).run(graph)
+    RemoveDead(results_and_functions=False).run(graph)
 
 
 def restore_operators(graph: Graph, roles: dict[str, Role], proofs: Proofs) -> int:

@@ -282,6 +282,13 @@ class Graph:
             self._sorted = False
             self._nx = None
 
+    def set_info(self, info: ModelInfo) -> None:
+        """Let the graph and its bodies be of another model."""
+        self.info = info
+        for node in self._nodes.values():
+            for body in node.bodies:
+                body.set_info(info)
+
     def copy(self) -> Graph:
         """An independent graph of the same immutable nodes and tensors; bodies are copied too."""
         other = Graph(self.info, self.header)

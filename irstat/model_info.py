@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -22,3 +22,9 @@ class ModelInfo:
     opsets: dict[str, int] = field(default_factory=dict)
     tokens: dict[bytes, TensorData] = field(default_factory=dict)
     """Large tensors outside initializers (attributes, functions, training info) by their token."""
+
+    def copy(self) -> ModelInfo:
+        """One whose message can be changed without changing this one."""
+        proto = ModelProto()
+        proto.CopyFrom(self.proto)
+        return replace(self, proto=proto, opsets=dict(self.opsets))

@@ -1,0 +1,134 @@
+"""Optimizing a model: passes that keep the function, the proof that they did, the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onnx import ModelProto
+
+from irstat.analyze import Inputs, Model, graph_of
+from irstat.errors import UsageError
+from irstat.graph import Graph
+from irstat.onnx_writer import Weights, save, to_model
+from irstat.passes.base import Change
+from irstat.passes.sequence import Step, chosen, run_passes
+from irstat.verify import Verification
+from irstat.verify import verify as compare
+
+METADATA_PREFIX = "irstat.optimize."
+"""Start of the keys under which a written model says what was done to it."""
+
+
+@dataclass(slots=True)
+class Optimized:
+    """A model after the passes, and what they did."""
+
+    original: Graph
+    graph: Graph
+    steps: Sequence[Step]
+    verification: Verification | None = None
+    """Whether both compute the same; None if nobody asked."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """What the written model says of it, by metadata key."""
+
+    @property
+    def changes(self) -> list[Change]:
+        """What was done, in order, where a pass says more than a number."""
+        return [change for step in self.steps for change in step.result.changes]
+
+    def to_model(self) -> ModelProto:
+        """The optimized model in memory."""
+        return to_model(self.graph)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, weights: Weights = "auto") -> None:
+        """Write the optimized model; the file is the old one or the new one at any time.
+
+        Args:
+            path: of the file.
+            overwrite: whether it may be the file the model was read from.
+            weights: as for `irstat.save`.
+
+        Raises:
+            UsageError: it is the model's own file, and `overwrite` is not given; or it can't be written.
+        """
+        source = self.original.info.path
+        if source is not None and not overwrite and _is_same_file(source, Path(path)):
+            raise UsageError(
+                f"{path}: is the model that is being optimized; give another name, or say that it may be overwritten"
+            )
+        save(self.graph, path, weights)
+
+
+def optimize(
+    model: Model,
+    *,
+    passes: Sequence[str] = (),
+    without: Sequence[str] = (),
+    verify: bool = True,
+    dims: Mapping[str, int] | None = None,
+    inputs: Inputs | None = None,
+    step: Callable[[str], None] | None = None,
+) -> Optimized:
+    """Make a model smaller and faster without changing what it computes.
+
+    Args:
+        model: as for `irstat.analyze`; it is not changed.
+        passes: names of the passes to run, in order; `irstat.passes.sequence.DEFAULT` if there are none.
+        without: names of passes to leave out.
+        verify: whether to run both models in onnxruntime and compare.
+        dims: values of named sizes for that comparison.
+        inputs: for a framework's model, what to export it with.
+        step: told what is being done.
+
+    Raises:
+        ModelError: the model is broken.
+        UsageError: there is no such pass.
+        PassError: a pass failed.
+    """
+    names = chosen(passes, without)
+    say = step or (lambda text: None)
+    say("reading")
+    original = graph_of(model, inputs or {})
+    graph = original.copy()
+    steps = run_passes(graph, names, say)
+    result = Optimized(original, graph, steps, records=records_of(steps))
+    _record(graph, result.records)
+    if verify:
+        say("verifying")
+        result.verification = compare(original, graph, dims=dims)
+    return result
+
+
+def records_of(steps: Sequence[Step]) -> dict[str, str]:
+    """What a written model says of the passes that changed it: metadata key -> text."""
+    records: dict[str, str] = {}
+    for step in steps:
+        if not step.result.changed:
+            continue
+        lines = [change.text for change in step.result.changes if change.text]
+        key = METADATA_PREFIX + step.name
+        text = "\n".join([*([records[key]] if key in records else []), *(lines or [f"{step.result.changed} places"])])
+        records[key] = text
+    return records
+
+
+def _record(graph: Graph, records: Mapping[str, str]) -> None:
+    """Write the records into the graph's own copy of what its file says of it."""
+    info = graph.info.copy()
+    for key, text in records.items():
+        entry = info.proto.metadata_props.add()
+        entry.key, entry.value = key, text
+    graph.set_info(info)
+
+
+def _is_same_file(left: Path, right: Path) -> bool:
+    try:
+        return os.path.samefile(left, right)
+    except OSError:
+        return False
+
+
+__all__: list[str] = ["METADATA_PREFIX", "Optimized", "optimize", "records_of"]
