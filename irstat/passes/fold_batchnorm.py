@@ -12,7 +12,7 @@ rounded once to the element type of the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from irstat.graph import Graph, Node
 from irstat.passes.base import Change, PassResult, Refusal
-from irstat.passes.folding.affine import Affine, RefusedError
-from irstat.passes.folding.affine_nodes import ARITHMETIC, AffineNodes, forms_of, weight_of
+from irstat.passes.folding.affine import Affine, Array, RefusedError
+from irstat.passes.folding.affine_nodes import ARITHMETIC, AffineNodes, weight_of
 from irstat.passes.folding.backward import Backward, Choices, attempts
 from irstat.passes.folding.commuting import COMMUTING
 from irstat.passes.folding.forward import Forward
@@ -32,6 +32,7 @@ from irstat.passes.folding.parallel import beside
 from irstat.passes.folding.plan import MAX_DUPLICATE_BYTES, Plan
 
 _MAX_ROUNDS = 4
+_MAX_CHAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,16 @@ class _Folder:
         self.result.add(_change(node, taking, plan, way))
 
 
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Affine nodes one behind the other, the last one first."""
+
+    nodes: list[Node]
+    x: str
+    own: Affine
+    """Of all of them together."""
+
+
 @dataclass(slots=True)
 class _Attempt:
     """The ways to fold one affine node."""
@@ -146,10 +157,28 @@ class _Attempt:
     def _x(self) -> str:
         return self.node.inputs[self.slot]
 
-    def _plan(self) -> Plan:
-        plan = Plan(self.folder.graph, self.folder.operands, removed={self.node.name: self.node})
+    def _plan(self, removed: Sequence[Node] = ()) -> Plan:
+        plan = Plan(self.folder.graph, self.folder.operands, removed={node.name: node for node in removed or [self.node]})
         plan.max_duplicate_bytes = self.folder.options.max_duplicate_bytes
         return plan
+
+    def _chains(self) -> Iterator[_Chain]:
+        """The node with the affine nodes in front of it that nothing else reads, longest first."""
+        chains = [_Chain([self.node], self._x, self.own)]
+        graph = self.folder.graph
+        while True:
+            x, nodes, own = chains[-1].x, chains[-1].nodes, chains[-1].own
+            producer = graph.producer(x)
+            if producer is None or len(graph.consumers(x)) != 1 or x in graph.outputs or len(nodes) > _MAX_CHAIN:
+                break
+            try:
+                found = self.nodes.affine(producer)
+            except RefusedError:
+                break
+            if found is None:
+                break
+            chains.append(_Chain([*nodes, producer], producer.inputs[found[0]], own.after(found[1])))
+        return reversed(chains)
 
     def _planned_backward(self, asked: Affine) -> Plan | RefusedError:
         def make(choices: Choices) -> Plan:
@@ -160,14 +189,6 @@ class _Attempt:
 
         return attempts(make)
 
-    def _planned_forward(self, given: Affine) -> Plan | RefusedError:
-        plan = self._plan()
-        try:
-            Forward(plan, self.nodes, self.folder.rank).run(FORWARD, self.node.outputs[0], given)
-        except RefusedError as error:
-            return error
-        return plan
-
     def _backward(self) -> str:
         plan = self._planned_backward(self.own)
         if isinstance(plan, RefusedError):
@@ -176,60 +197,72 @@ class _Attempt:
         return ""
 
     def _forward(self) -> str:
-        if self._ends_normalization():
-            return "it ends a normalization"
-        plan = self._planned_forward(self.own)
-        if isinstance(plan, RefusedError):
-            return str(plan)
-        if plan.added_weight() >= weight_of([self.node.op_type]):
-            return "what would have to be added costs as much as it does"
-        self.folder.commit(plan, self.node, self._x, "folded")
-        return ""
+        return self._along_chains(self._chain_forward)
 
     def _beside(self) -> str:
-        plan = self._plan()
-        try:
-            beside(plan, self._x, self.node.outputs[0], self.own)
-        except RefusedError as error:
-            return str(error)
-        self.folder.commit(plan, self.node, self._x, "folded")
-        return ""
+        return self._along_chains(self._chain_beside)
+
+    def _scale_forward(self) -> str:
+        return self._along_chains(self._chain_scale_forward)
+
+    def _along_chains(self, way: Callable[[_Chain], None]) -> str:
+        """Try a way with the longest chain first; returns why the last one failed."""
+        reason = ""
+        for chain in self._chains():
+            try:
+                way(chain)
+            except RefusedError as error:
+                reason = str(error)
+            else:
+                return ""
+        return reason
+
+    def _planned_forward(self, chain: _Chain, given: Affine, left: Sequence[str] = ()) -> Plan:
+        if self._ends_normalization(chain):
+            raise RefusedError("it ends a normalization")
+        plan = self._plan(chain.nodes)
+        Forward(plan, self.nodes, self.folder.rank).run(FORWARD, self.node.outputs[0], given)
+        if plan.added_weight() + weight_of(left) >= weight_of([node.op_type for node in chain.nodes]):
+            raise RefusedError("what would have to be added costs as much as it does")
+        return plan
+
+    def _chain_forward(self, chain: _Chain) -> None:
+        self.folder.commit(self._planned_forward(chain, chain.own), self.node, chain.x, "folded")
+
+    def _chain_beside(self, chain: _Chain) -> None:
+        plan = self._plan(chain.nodes)
+        beside(plan, chain.x, self.node.outputs[0], chain.own)
+        self.folder.commit(plan, self.node, chain.x, "folded")
+
+    def _chain_scale_forward(self, chain: _Chain) -> None:
+        own = chain.own
+        if own.has_no_scale or own.has_no_shift or not np.all(own.scale):
+            raise RefusedError("it is a scale or a shift alone")
+        plan = self._planned_forward(chain, own.without_shift(), ["Add"])
+        self._leave_shift(plan, chain.x, own.shift / own.scale)
 
     def _scale_backward(self) -> str:
-        if not self._has_both():
+        if self.own.has_no_scale or self.own.has_no_shift:
             return "it is a scale or a shift alone"
         plan = self._planned_backward(self.own.without_shift())
         if isinstance(plan, RefusedError):
             return str(plan)
-        return self._leave_shift(plan, self.own.shift)
-
-    def _scale_forward(self) -> str:
-        if not self._has_both() or not np.all(self.own.scale) or self._ends_normalization():
-            return "it is a scale or a shift alone"
-        plan = self._planned_forward(self.own.without_shift())
-        if isinstance(plan, RefusedError):
-            return str(plan)
-        if plan.added_weight() + weight_of(["Add"]) >= weight_of([self.node.op_type]):
-            return "what would have to be added costs as much as it does"
-        return self._leave_shift(plan, self.own.shift / self.own.scale)
-
-    def _leave_shift(self, plan: Plan, shift: np.ndarray) -> str:
-        left = Affine.identity(self.own.rank).plus(shift)
         try:
-            last = self.nodes.nodes(left, self.node, self._x, self.node.outputs[0], False)
+            self._leave_shift(plan, self._x, self.own.shift)
         except RefusedError as error:
             return str(error)
-        self.folder.commit(plan, self.node, self._x, "scale folded", last)
         return ""
 
-    def _has_both(self) -> bool:
-        return len(forms_of(self.own, True)) == 1 and not self.own.has_no_scale and not self.own.has_no_shift
+    def _leave_shift(self, plan: Plan, x: str, shift: Array) -> None:
+        left = Affine.identity(self.own.rank).plus(shift)
+        last = self.nodes.nodes(left, self.node, x, self.node.outputs[0], False)
+        self.folder.commit(plan, self.node, x, "scale folded", last)
 
-    def _ends_normalization(self) -> bool:
+    def _ends_normalization(self, chain: _Chain) -> bool:
         """Whether arithmetic is the γ and β of a normalization written out, which runtimes recognize as a whole."""
-        if self.node.op_type == "BatchNormalization":
+        if any(node.op_type == "BatchNormalization" for node in chain.nodes):
             return False
-        producer = self.folder.graph.producer(self._x)
+        producer = self.folder.graph.producer(chain.x)
         while producer is not None and producer.op_type in ("Mul", "Add", "Sub", "Div"):
             varying = [name for name in producer.inputs if not self.folder.operands.is_constant(name)]
             if len(varying) != 1:

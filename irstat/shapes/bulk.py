@@ -34,6 +34,26 @@ def refine_in_bulk(graph: Graph, facts: Facts) -> dict[str, ValueType]:
     return better
 
 
+def symbolic_dims(graph: Graph, facts: Facts) -> dict[str, tuple[str | None, ...]]:
+    """Names for sizes that depend on free ones: equal names are equal sizes. Empty where bulk inference fails.
+
+    Returns:
+        Tensor name -> a name for each dim; None for a number, and where nothing is known.
+    """
+    propagate = _elements_of_lists(graph, facts) <= _MAX_PROPAGATED
+    model = to_model(graph, with_weights=False)
+    for info in model.graph.input:
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value") and not dim.dim_param:
+                dim.dim_param = f"{info.name}:{axis}"
+    try:
+        inferred = shape_inference.infer_shapes(model, data_prop=propagate)
+    except Exception:  # noqa: BLE001 # as above
+        return {}
+    infos = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
+    return {info.name: tuple(dim.dim_param or None for dim in info.type.tensor_type.shape.dim) for info in infos}
+
+
 def _elements_of_lists(graph: Graph, facts: Facts) -> int:
     """Elements of all operands of one dim, each as often as it is used."""
     total = 0

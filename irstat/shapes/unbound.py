@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from irstat.graph import Graph, Shape
+from irstat.graph import Graph
 from irstat.shapes.binding import Sizes
+from irstat.shapes.bulk import symbolic_dims
 from irstat.shapes.facts import Facts, apply
 from irstat.shapes.infer import ShapeInference
+
+GENERATED = "#"
+"""In the name of a size that no file states. Such a name means something within one inference only."""
+
+Names = dict[tuple[int, str], tuple[str | None, ...]]
+"""(graph, tensor) -> a name for each dim that has one."""
 
 
 def infer_unbound(graph: Graph, inference: ShapeInference | None = None) -> Facts:
     """Infer shapes while all named sizes are free, and write them into the graph.
 
-    Sizes that depend on a free one are unknown, or have the name the file states; what is a number holds at any size.
+    What is a number holds at any size. A size that depends on a free one has the name the file states, else a generated one
+    that it shares with the sizes that are known to be equal, else none.
 
     Args:
         graph: gets shapes and element types.
         inference: that knows the graph's operators already.
     """
-    stated = _shapes(graph, {})
+    stated: Names = {}
+    _collect(graph, stated)
     binding = Sizes(graph).bind({})
     facts = (inference or ShapeInference()).infer(graph, binding.input_types, binding.sizes)
     apply(graph, facts)
-    _restore_names(graph, stated)
+    if any(None in (tensor.shape or ()) for tensor in graph.tensors()):
+        for name, dims in symbolic_dims(graph, facts).items():
+            if (id(graph), name) not in stated:
+                stated[id(graph), name] = tuple(None if dim is None else f"{GENERATED}{dim}" for dim in dims)
+    _put(graph, stated)
     return facts
 
 
-def _shapes(graph: Graph, found: dict[tuple[int, str], Shape]) -> dict[tuple[int, str], Shape]:
-    """(graph, tensor) -> shape, where it has names in it."""
+def _collect(graph: Graph, found: Names) -> None:
+    """Names that the file states; generated ones are forgotten."""
     for tensor in graph.tensors():
-        if tensor.shape is not None and any(isinstance(dim, str) for dim in tensor.shape):
-            found[id(graph), tensor.name] = tensor.shape
+        if tensor.shape is None or not any(isinstance(dim, str) for dim in tensor.shape):
+            continue
+        names = tuple(dim if isinstance(dim, str) and not dim.startswith(GENERATED) else None for dim in tensor.shape)
+        if any(names):
+            found[id(graph), tensor.name] = names
+        dims = tuple(dim if isinstance(dim, int) else name for dim, name in zip(tensor.shape, names, strict=True))
+        graph.set_tensor(replace(tensor, shape=dims))
     for node in graph.nodes():
         for body in node.bodies:
-            _shapes(body, found)
-    return found
+            _collect(body, found)
 
 
-def _restore_names(graph: Graph, stated: dict[tuple[int, str], Shape]) -> None:
+def _put(graph: Graph, found: Mapping[tuple[int, str], tuple[str | None, ...]]) -> None:
     for tensor in graph.tensors():
-        names = stated.get((id(graph), tensor.name))
+        names = found.get((id(graph), tensor.name))
         if names is None or (tensor.shape is not None and len(tensor.shape) != len(names)):
             continue
         dims = tensor.shape or (None,) * len(names)
@@ -48,4 +66,4 @@ def _restore_names(graph: Graph, stated: dict[tuple[int, str], Shape]) -> None:
         graph.set_tensor(replace(tensor, shape=merged))
     for node in graph.nodes():
         for body in node.bodies:
-            _restore_names(body, stated)
+            _put(body, found)

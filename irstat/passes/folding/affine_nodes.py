@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,7 +142,7 @@ def forms_of(field: Affine, may_be_batchnorm: bool) -> list[str]:
     return ["BatchNormalization"] if by_channel else ["Mul", "Add"]
 
 
-def weight_of(op_types: list[str]) -> int:
+def weight_of(op_types: Iterable[str]) -> int:
     """Nodes and operations an element together: what a map costs."""
     return sum(1 + _FLOPS.get(op_type, 1) for op_type in op_types)
 

@@ -152,8 +152,12 @@ class Backward:
 
     def choose(self, node: Node, options: int) -> int:
         """Which of several ways to take at a node in this attempt."""
-        self._choices.options[node.name] = options
-        return self._choices.taken.get(node.name, 0)
+        return self.choose_for(node.name, options)
+
+    def choose_for(self, what: str, options: int) -> int:
+        """Which of several ways to take at a place of that name."""
+        self._choices.options[what] = options
+        return self._choices.taken.get(what, 0)
 
     def ask(self, node: Node, slot: int, asked: Affine, exact: Callable[[], Affine] | None = None) -> None:
         """Ask that the operand in a slot of a node be what `asked` makes of it.
@@ -200,6 +204,8 @@ class Backward:
         requests = self._requests.get(name, {}) if name else {}
         others = [user for user in self.graph.consumers(name) if user.name not in requests] if name else []
         others = [user for user in others if user.op_type not in _ONLY_SHAPE and not self._reads_type(user, name)]
+        if others and name not in self.graph.outputs and self._join(name, others):
+            requests, others = self._requests[name], []
         if not requests:
             is_read = bool(others) or name in self.graph.outputs
             return Affine.identity(len(self.dims(name))) if is_read else None
@@ -216,6 +222,26 @@ class Backward:
                 found = merged(found, self._unchanged(user, name, found.rank))
         self.plan.renamed[name] = None
         return found
+
+    def _join(self, name: str, others: list[Node]) -> bool:
+        """Let other affine nodes that read a tensor ask too, so that they are folded with this one; whether all of them do."""
+        found = [(user, pair) for user in others if (pair := self._own(user)) is not None]
+        if len(found) < len(others) or not self.choose_for(f"{name} joined", 2):
+            return False
+        requests = self._requests.setdefault(name, {})
+        for user, (slot, own) in found:
+            self.plan.bypassed[user.name] = (user, slot)
+            requests[user.name] = Request(own, lambda own=own: own)  # type: ignore[misc]
+        return True
+
+    def _own(self, node: Node) -> tuple[int, Affine] | None:
+        """The map of an affine node whose result may be computed by another; None for any other node."""
+        if node.outputs[0] in self.graph.outputs or node.bodies:
+            return None
+        try:
+            return self.nodes.affine(node)
+        except RefusedError:
+            return None
 
     def _reads_type(self, user: Node, name: str) -> bool:
         return user.op_type == "CastLike" and user.inputs[0] != name

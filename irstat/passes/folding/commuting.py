@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -203,15 +203,24 @@ def _extremum(walk: Backward, node: Node, fields: Fields) -> None:
     """max(s·x + t, s·y + t) = s·max(x, y) + t where s ≥ 0."""
     asked = asked_of(fields).only_along(range(asked_of(fields).rank), "element")
     _refuse_negative(asked, node.op_type)
-    for name in dict.fromkeys(node.inputs):
-        parts = [projected(walk, values, name, asked.rank) for values in (asked.scale, asked.shift)]
-        _ask_once(walk, node, name, Affine(parts[0], parts[1]))
+    _all_alike(walk, node, asked, node.inputs)
+
+
+def _mean(walk: Backward, node: Node, fields: Fields) -> None:
+    """The mean of s·xᵢ + t is s·mean + t."""
+    asked = asked_of(fields).only_along(range(asked_of(fields).rank), "element")
+    _all_alike(walk, node, asked, node.inputs)
 
 
 def _where(walk: Backward, node: Node, fields: Fields) -> None:
     """Both of what is chosen from."""
     asked = asked_of(fields).only_along(range(asked_of(fields).rank), "element")
-    for name in dict.fromkeys(node.inputs[1:]):
+    _all_alike(walk, node, asked, node.inputs[1:])
+
+
+def _all_alike(walk: Backward, node: Node, asked: Affine, names: Iterable[str]) -> None:
+    """Ask the same of several operands, which may be repeated."""
+    for name in dict.fromkeys(names):
         parts = [projected(walk, values, name, asked.rank) for values in (asked.scale, asked.shift)]
         _ask_once(walk, node, name, Affine(parts[0], parts[1]))
 
@@ -263,6 +272,7 @@ COMMUTING: Mapping[str, Rule] = {
     **dict.fromkeys(("Add", "Sub", "Sum"), _sum),
     **dict.fromkeys(("Max", "Min"), _extremum),
     **dict.fromkeys(("Mul", "Div"), _product),
+    "Mean": _mean,
     "Where": _where,
     "Concat": _concat,
     "Pad": _constant_pad,

@@ -96,6 +96,11 @@ class Forward:
         make = lambda: self.nodes.nodes(whole, node, self.graph.node(node.name).inputs[slot], node.outputs[0], is_batchnorm)  # noqa: E731
         self.plan.rewritten[node.name] = make
 
+    def takes_shift(self, node: Node) -> bool:
+        """Whether a node is arithmetic with a shift of its own."""
+        found = None if node.domain else self.nodes.affine(node)
+        return found is not None and not found[1].has_no_shift
+
     def dims(self, name: str) -> tuple[int | str | None, ...]:
         """Sizes of a tensor, names for those that are not known."""
         return named(self.operands, name)

@@ -170,17 +170,28 @@ def _matmul(walk: Forward, node: Node, given: Given) -> None:
     if np.any(shift):
         values = walk.operands.double(node.inputs[1 - slot])
         added = np.expand_dims(shift @ values, -2) if slot == 0 else np.expand_dims(values @ shift, -1)
-        edit = walk.plan.edit(node)
         if field.rank == len(weight) == 2 and node.version >= 7:
+            edit = walk.plan.edit(node)
             edit.op_type = "Gemm"
             edit.inputs[2] = walk.plan.constant(
                 f"{node.name}_bias_folded", added.reshape(-1) if slot == 0 else added, node.inputs[1]
             )
         else:
-            edit.shift = walk.plan.constant(f"{node.name}_bias_folded", _slim(added), node.inputs[1])
+            _shift(walk, node, added, 1 - slot)
     shape = [1] * len(weight)
     shape[place] = weight[place]
     _scaled(walk, node, 1 - slot, scale.reshape(shape))
+
+
+def _shift(walk: Forward, node: Node, added: Array, slot: int) -> None:
+    """What an operator without a bias lacks: arithmetic behind it takes it, or an Add of its own."""
+    output = node.outputs[0]
+    readers = walk.graph.consumers(output)
+    rank = len(walk.dims(output))
+    if len(readers) == 1 and output not in walk.graph.outputs and walk.takes_shift(readers[0]) and added.ndim <= rank:
+        walk.push(output, Affine.identity(rank).plus(added.reshape((1,) * (rank - added.ndim) + added.shape)))
+    else:
+        walk.plan.edit(node).shift = walk.plan.constant(f"{node.name}_bias_folded", _slim(added), node.inputs[slot])
 
 
 def _slim(values: Array) -> Array:
@@ -210,7 +221,7 @@ def _einsum(walk: Forward, node: Node, given: Given) -> None:
         summed = tuple(axis for axis, label in enumerate(term) if label not in result)
         left = "".join(label for label in term if label in result)
         added = along_labels(product.sum(axis=summed), left, result)
-        walk.plan.edit(node).shift = walk.plan.constant(f"{node.name}_bias_folded", _slim(added), node.inputs[other])
+        _shift(walk, node, added, other)
     _scaled(walk, node, other, along_labels(field.scale, own, term))
 
 

@@ -131,7 +131,8 @@ def _matmul(walk: Backward, node: Node, fields: Fields) -> None:
     weight = walk.operands.shape(node.inputs[slot])
     ranks = [len(walk.dims(name)) for name in node.inputs]
     if min(ranks) < 2:
-        raise RefusedError("it follows a product with a vector")
+        _product_with_vector(walk, node, slot, asked)
+        return
     if not asked.has_no_shift and (ranks != [2, 2] or node.version < 7):
         raise RefusedError("MatMul has no bias")
     mixed = asked.rank - (2 if slot == 1 else 1)
@@ -149,6 +150,13 @@ def _matmul(walk: Backward, node: Node, fields: Fields) -> None:
         edit = walk.plan.edit(node)
         edit.op_type = "Gemm"
         edit.inputs[2] = walk.plan.constant(f"{node.name}_bias_folded", _product_bias(walk, node, asked), node.inputs[1])
+
+
+def _product_with_vector(walk: Backward, node: Node, slot: int, asked: Affine) -> None:
+    """x·w with a stored vector: one factor for all."""
+    if asked.scale.size != 1 or not asked.has_no_shift or len(walk.operands.shape(node.inputs[slot])) != 1:
+        raise RefusedError("it follows a product with a vector")
+    walk.ask(node, slot, Affine(asked.scale.reshape(1), np.zeros(1)))
 
 
 def _einsum(walk: Backward, node: Node, fields: Fields) -> None:

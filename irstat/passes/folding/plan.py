@@ -69,8 +69,8 @@ class Plan:
         return self.edits.setdefault(node.name, Edit())
 
     def added_weight(self) -> int:
-        """What the nodes cost that have to be added, one for each node and one for its operation an element."""
-        return sum(2 * (edit.pad is not None) + 2 * (edit.shift is not None) for edit in self.edits.values())
+        """What the nodes cost that have to be added: one for each node, and one for each operation an element."""
+        return sum((edit.pad is not None) + 2 * (edit.shift is not None) for edit in self.edits.values())
 
     # ---- constants
 
@@ -182,11 +182,15 @@ class Plan:
             graph.remove_tensor(y)
 
     def _bypass(self, node: Node, slot: int) -> None:
-        graph, old = self.graph, node.outputs[0]
+        graph, old, operand = self.graph, node.outputs[0], node.inputs[slot]
         graph.remove_node(node.name)
-        graph.replace_uses(old, node.inputs[slot])
-        graph.remove_tensor(old)
         self.renamed.pop(old, None)
+        if old in graph.outputs:
+            self._rename(operand, old)
+            self.renamed.pop(operand, None)
+            return
+        graph.replace_uses(old, operand)
+        graph.remove_tensor(old)
 
     def _rename(self, old: str, new: str) -> None:
         graph = self.graph
