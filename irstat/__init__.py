@@ -16,6 +16,7 @@ from irstat.errors import (
     MissingDependencyError,
     MissingWeightsError,
     ModelError,
+    PassError,
     ShapeError,
     UnsafePathError,
     UntrustedCodeError,
@@ -24,18 +25,22 @@ from irstat.errors import (
 from irstat.graph import Graph, Node, Tensor
 from irstat.onnx_reader import load
 from irstat.onnx_writer import save, to_model
+from irstat.optimize import Optimized, optimize
 from irstat.polynomial import Maximum, NotPolynomial, Polynomial
 from irstat.report.report import Report, Row
 from irstat.sweep import Sweep, sweep
+from irstat.verify import Verification, verify
 
 __all__ = [
     # what to do
     "analyze",
     "convert",
     "load",
+    "optimize",
     "save",
     "sweep",
     "to_model",
+    "verify",
     # what comes out
     "Arithmetic",
     "Cost",
@@ -45,11 +50,13 @@ __all__ = [
     "Maximum",
     "Node",
     "NotPolynomial",
+    "Optimized",
     "Polynomial",
     "Report",
     "Row",
     "Sweep",
     "Tensor",
+    "Verification",
     # what can go wrong
     "ConversionError",
     "ConverterConflictError",
@@ -57,6 +64,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingWeightsError",
     "ModelError",
+    "PassError",
     "ShapeError",
     "UnsafePathError",
     "UntrustedCodeError",

@@ -12,7 +12,9 @@ from importlib.metadata import version
 from irstat import operators
 from irstat.cli.analyze import add_analyze
 from irstat.cli.convert import add_convert
+from irstat.cli.optimize import add_optimize
 from irstat.cli.options import BAD_INPUT, INTERRUPTED, OK, Parser, write
+from irstat.cli.verify import add_verify
 from irstat.errors import IrstatError
 from irstat.report.printable import printable
 
@@ -49,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_analyze(commands)
     add_convert(commands)
+    add_optimize(commands)
+    add_verify(commands)
     ops = commands.add_parser("ops", help="list the operators irstat knows, and how it prices them")
     ops.add_argument("--format", choices=("text", "markdown"), default="text")
     ops.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")

@@ -2,10 +2,14 @@
 
 from irstat.passes.base import Pass, PassResult, Refusal
 from irstat.passes.capture_invariants import CaptureInvariants
+from irstat.passes.fold_batchnorm import FoldBatchnorm
 from irstat.passes.fold_constants import FoldConstants
+from irstat.passes.fuse_pad import FusePad
 from irstat.passes.inline_functions import InlineFunctions
+from irstat.passes.merge_initializers import MergeInitializers
 from irstat.passes.remove_dead import RemoveDead
 from irstat.passes.remove_identity import RemoveIdentity
+from irstat.passes.remove_transposes import RemoveTransposes
 from irstat.passes.remove_zero_bias import RemoveZeroBias
 from irstat.passes.restore_batchnorm import RestoreBatchnorm
 from irstat.passes.restore_gelu import RestoreGelu
@@ -24,6 +28,10 @@ PASSES = {
         RestoreLayernorm,
         RestoreBatchnorm,
         FoldConstants,
+        FoldBatchnorm,
+        FusePad,
+        RemoveTransposes,
+        MergeInitializers,
         RemoveZeroBias,
         RemoveIdentity,
         RemoveDead,
@@ -34,13 +42,17 @@ PASSES = {
 __all__ = [
     "PASSES",
     "CaptureInvariants",
+    "FoldBatchnorm",
     "FoldConstants",
+    "FusePad",
     "InlineFunctions",
+    "MergeInitializers",
     "Pass",
     "PassResult",
     "Refusal",
     "RemoveDead",
     "RemoveIdentity",
+    "RemoveTransposes",
     "RemoveZeroBias",
     "RestoreBatchnorm",
     "RestoreGelu",

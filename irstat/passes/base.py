@@ -29,6 +29,8 @@ class Change:
     """The same with the layers of the user's model: `BatchNormalization of layer bn1 folded into Conv of layer conv1`."""
     merged: tuple[str, ...] = ()
     """Names of the nodes that are gone."""
+    by_runtime: bool = False
+    """Whether onnxruntime does the same itself when it loads the model, from level basic on."""
 
 
 @dataclass(slots=True)

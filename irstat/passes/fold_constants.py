@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from irstat.graph import Graph, Node, Role, Tensor
 from irstat.passes.base import PassResult
+from irstat.passes.fold_stored import fold_stored
 from irstat.shapes.facts import Facts
 from irstat.shapes.infer import NOT_FOLDED
 from irstat.tensor_data import TensorData, from_array
@@ -22,12 +23,15 @@ from irstat.tensor_data import TensorData, from_array
 class FoldConstants:
     """Folds what `facts` found constant; outputs become constant tensors, with their values where those are small.
 
+    Without `facts` it folds what can be computed from stored constants at any size of the inputs, so that the graph can be
+    written: see `fold_stored`. Run `infer_unbound` on the graph first.
+
     A large result gets no values: it stands for what a runtime computes once when it loads the model. `Tensor.sources` of a
     folded tensor names the stored tensors it was computed from. Needs shapes: run shape inference on the same graph first.
     """
 
     name: ClassVar[str] = "fold_constants"
-    facts: Facts
+    facts: Facts | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
     """Role of each stored constant, to be written into its tensor."""
     only_known: bool = False
@@ -35,6 +39,8 @@ class FoldConstants:
 
     def run(self, graph: Graph) -> PassResult:
         """Change the graph in place."""
+        if self.facts is None:
+            return fold_stored(graph)
         result = PassResult()
         self._fold(graph, self.facts, {}, result)
         return result

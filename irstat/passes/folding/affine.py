@@ -63,7 +63,7 @@ class Affine:
     @property
     def is_positive(self) -> bool:
         """Whether no scale is negative: the order of numbers stays."""
-        return bool(np.all(np.nan_to_num(self.scale, nan=0.0) >= 0))
+        return not bool(np.any(self.scale < 0))
 
     def map(self, function: Callable[[Array], Array]) -> Affine:
         """The same rearrangement of scale and shift."""
@@ -83,7 +83,7 @@ class Affine:
 
     def varies_along(self, axis: int) -> bool:
         """Whether elements along an axis are treated differently."""
-        return self.scale.shape[axis] != 1 or self.shift.shape[axis] != 1
+        return bool(self.scale.shape[axis] != 1 or self.shift.shape[axis] != 1)
 
     def constant_along(self, axes: Sequence[int], what: str) -> Affine:
         """The map, which must treat all elements along some axes alike.

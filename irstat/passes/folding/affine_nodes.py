@@ -135,7 +135,7 @@ def forms_of(field: Affine, may_be_batchnorm: bool) -> list[str]:
     if field.has_no_scale:
         return ["Add"]
     shapes = (field.scale.shape, field.shift.shape)
-    is_vector = may_be_batchnorm or max(field.scale.size, field.shift.size) > 1
+    is_vector = may_be_batchnorm or field.scale.size > 1
     by_channel = (
         is_vector and field.rank >= 2 and all(size == 1 for shape in shapes for axis, size in enumerate(shape) if axis != 1)
     )

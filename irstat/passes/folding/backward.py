@@ -226,7 +226,10 @@ class Backward:
     def _join(self, name: str, others: list[Node]) -> bool:
         """Let other affine nodes that read a tensor ask too, so that they are folded with this one; whether all of them do."""
         found = [(user, pair) for user in others if (pair := self._own(user)) is not None]
-        if len(found) < len(others) or not self.choose_for(f"{name} joined", 2):
+        outputs = [user for user, _ in found if user.outputs[0] in self.graph.outputs]
+        if len(found) < len(others) or (outputs and (len(outputs) > 1 or name in self._requests)):
+            return False
+        if not self.choose_for(f"{name} joined", 2):
             return False
         requests = self._requests.setdefault(name, {})
         for user, (slot, own) in found:
@@ -235,9 +238,7 @@ class Backward:
         return True
 
     def _own(self, node: Node) -> tuple[int, Affine] | None:
-        """The map of an affine node whose result may be computed by another; None for any other node."""
-        if node.outputs[0] in self.graph.outputs or node.bodies:
-            return None
+        """The map of an affine node; None for any other node."""
         try:
             return self.nodes.affine(node)
         except RefusedError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from irstat.graph import Graph, Node
 from irstat.passes.folding.affine import Affine, RefusedError
-from irstat.passes.folding.affine_nodes import AffineNodes, forms_of
+from irstat.passes.folding.affine_nodes import AffineNodes, forms_of, weight_of
 from irstat.passes.folding.index_map import forward
 from irstat.passes.folding.moves import moves, named
 from irstat.passes.folding.operands import Operands
@@ -91,8 +91,10 @@ class Forward:
 
     def _rewrite(self, node: Node, slot: int, whole: Affine) -> None:
         is_batchnorm = node.op_type == "BatchNormalization"
-        if len(forms_of(whole, is_batchnorm)) > 1:
+        forms = forms_of(whole, is_batchnorm)
+        if len(forms) > 1:
             raise RefusedError("arithmetic reads it that can't take it")
+        self.plan.growth += weight_of(forms) - weight_of([node.op_type])
         make = lambda: self.nodes.nodes(whole, node, self.graph.node(node.name).inputs[slot], node.outputs[0], is_batchnorm)  # noqa: E731
         self.plan.rewritten[node.name] = make
 

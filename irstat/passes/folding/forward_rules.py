@@ -112,10 +112,12 @@ def _product(walk: Forward, node: Node, given: Given) -> None:
     slots = list(given)
     if len(slots) != 1 or (node.op_type == "Div" and slots != [0]):
         raise RefusedError(f"{node.op_type} reads it twice, or divides by it")
-    field, rank = given[slots[0]], len(walk.dims(node.outputs[0]))
+    field = given[slots[0]]
     if not field.has_no_shift:
         raise RefusedError("a product with a computed value reads it")
-    walk.push(node.outputs[0], field.map(lambda values: values.reshape((1,) * (rank - values.ndim) + values.shape)))
+    if walk.dims(node.inputs[slots[0]]) != walk.dims(node.outputs[0]):
+        raise RefusedError("a product reads it that has more elements")
+    walk.push(node.outputs[0], field)
 
 
 def _concat(walk: Forward, node: Node, given: Given) -> None:

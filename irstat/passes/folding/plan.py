@@ -62,6 +62,8 @@ class Plan:
     """Tensors that clones compute."""
     renamed: dict[str, None] = field(default_factory=dict)
     """Tensors that hold other values then."""
+    growth: int = 0
+    """How much more affine nodes cost that get another map."""
     max_duplicate_bytes: int = MAX_DUPLICATE_BYTES
 
     def edit(self, node: Node) -> Edit:
@@ -70,7 +72,7 @@ class Plan:
 
     def added_weight(self) -> int:
         """What the nodes cost that have to be added: one for each node, and one for each operation an element."""
-        return sum((edit.pad is not None) + 2 * (edit.shift is not None) for edit in self.edits.values())
+        return self.growth + sum((edit.pad is not None) + 2 * (edit.shift is not None) for edit in self.edits.values())
 
     # ---- constants
 

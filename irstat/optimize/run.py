@@ -13,13 +13,11 @@ from irstat.analyze import Inputs, Model, graph_of
 from irstat.errors import UsageError
 from irstat.graph import Graph
 from irstat.onnx_writer import Weights, save, to_model
+from irstat.optimize.records import records_of
 from irstat.passes.base import Change
 from irstat.passes.sequence import Step, chosen, run_passes
 from irstat.verify import Verification
 from irstat.verify import verify as compare
-
-METADATA_PREFIX = "irstat.optimize."
-"""Start of the keys under which a written model says what was done to it."""
 
 
 @dataclass(slots=True)
@@ -102,19 +100,6 @@ def optimize(
     return result
 
 
-def records_of(steps: Sequence[Step]) -> dict[str, str]:
-    """What a written model says of the passes that changed it: metadata key -> text."""
-    records: dict[str, str] = {}
-    for step in steps:
-        if not step.result.changed:
-            continue
-        lines = [change.text for change in step.result.changes if change.text]
-        key = METADATA_PREFIX + step.name
-        text = "\n".join([*([records[key]] if key in records else []), *(lines or [f"{step.result.changed} places"])])
-        records[key] = text
-    return records
-
-
 def _record(graph: Graph, records: Mapping[str, str]) -> None:
     """Write the records into the graph's own copy of what its file says of it."""
     info = graph.info.copy()
@@ -129,6 +114,3 @@ def _is_same_file(left: Path, right: Path) -> bool:
         return os.path.samefile(left, right)
     except OSError:
         return False
-
-
-__all__: list[str] = ["METADATA_PREFIX", "Optimized", "optimize", "records_of"]
