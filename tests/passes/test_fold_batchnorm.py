@@ -85,8 +85,8 @@ CHANGED = {
         constant Conv_0_bias_folded: float32[1] = [-765]
         constant Conv_0_pad_pads: int64[6] = [0, 0, 1, 0, 0, 1]
         constant Conv_0_pad_value: float32[] = [127.5]
-        x_padded = Pad<mode="constant">(x, Conv_0_pad_pads, Conv_0_pad_value)
-        y = Conv<pads=[0, 0]>(x_padded, w_folded, Conv_0_bias_folded)
+        d_padded = Pad<mode='constant'>(x, Conv_0_pad_pads, Conv_0_pad_value)
+        y = Conv<pads=[0, 0]>(d_padded, w_folded, Conv_0_bias_folded)
         """,
     ),
     # each branch its channel
