@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from irstat.passes.sequence import Step
@@ -9,19 +10,22 @@ from irstat.passes.sequence import Step
 PREFIX = "irstat.optimize."
 """Start of the metadata keys; the pass's name follows."""
 
-MAX_LINES = 2000
-"""Of one pass; the last line says how many more there were."""
+_COUNTED = frozenset({"fold_constants", "merge_initializers", "remove_identity", "remove_dead"})
+"""Passes whose places nobody looks for by name: what they did is counted by kind."""
 
 
 def records_of(steps: Sequence[Step]) -> dict[str, str]:
-    """Metadata key -> one line for each change, or the number of places."""
+    """Metadata key -> one line for each change, or for each kind of change with its number of places."""
     lines: dict[str, list[str]] = {}
     for step in steps:
-        if step.result.changed:
-            texts = [change.text for change in step.result.changes if change.text]
-            lines.setdefault(PREFIX + step.name, []).extend(texts or [f"{step.result.changed} places"])
-    return {key: "\n".join(_shortened(texts)) for key, texts in lines.items()}
-
-
-def _shortened(texts: list[str]) -> list[str]:
-    return texts if len(texts) <= MAX_LINES else [*texts[:MAX_LINES], f"and {len(texts) - MAX_LINES} more"]
+        if not step.result.changed:
+            continue
+        changes = step.result.changes
+        if step.name in _COUNTED or not changes:
+            kinds = Counter(change.pattern for change in changes)
+            kinds["places"] += step.result.changed - len(changes)
+            texts = [f"{number} × {kind}" for kind, number in kinds.most_common() if number]
+        else:
+            texts = [change.text for change in changes]
+        lines.setdefault(PREFIX + step.name, []).extend(texts)
+    return {key: "\n".join(texts) for key, texts in lines.items()}

@@ -46,7 +46,8 @@ class FoldBatchnorm:
     def run(self, graph: Graph) -> PassResult:
         """Change the graph in place, bodies included."""
         result = PassResult()
-        _Folder(graph, Operands(graph, Names().collect(graph)), self, result).run()
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            _Folder(graph, Operands(graph, Names().collect(graph)), self, result).run()
         return result
 
 

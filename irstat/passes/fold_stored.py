@@ -168,7 +168,7 @@ class Folding:
         have = sum(_bytes(tensor.dtype, tensor.data.shape) for tensor in given if tensor.data is not None)
         want = sum(_bytes(self.graph.tensor(name).dtype, shape or ()) for name, shape in zip(node.outputs, shapes) if name)
         if want > max(_GROWTH * have, _ALWAYS_BYTES):
-            return f"its result takes {want:,} bytes, what it is computed from {have:,}"
+            return "its result is much larger than what it is computed from"
         try:
             values = [None if tensor is None or tensor.data is None else read(tensor.data) for tensor in operands]
         except MissingWeightsError:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import networkx
-from networkx.algorithms.flow import boykov_kolmogorov
+from typing import TYPE_CHECKING, Literal
 
 from irstat.graph import Graph
 from irstat.passes.movable import Movable, Perm
+
+if TYPE_CHECKING:
+    import networkx
 
 Origin = Literal["node", "here", "there", "neither"]
 
@@ -126,6 +126,9 @@ def _wire(graph: Graph, region: Mapping[str, Movable], tensor: str, perm: Perm) 
 
 def best_cut(region: Iterable[str], found: Sequence[Wire], by_size: bool) -> frozenset[str]:
     """The nodes to move, so that the fewest transposes are left, or the fewest elements go through one."""
+    import networkx
+    from networkx.algorithms.flow import boykov_kolmogorov
+
     network: networkx.DiGraph[object] = networkx.DiGraph()
     network.add_nodes_from(("stays", "moves"))
     network.add_nodes_from(("node", name) for name in region)

@@ -122,7 +122,7 @@ class Move:
         Raises:
             MissingWeightsError: values of a constant are not there; nothing was changed.
         """
-        nodes = [node for node in self.graph.nodes() if node.name in self.moved]
+        nodes = [self.graph.node(name) for name in self.region if name in self.moved]
         for node in nodes:
             for slot in self.region[node.name].constants:
                 self.layouts.constant(node.inputs[slot], self.perm)

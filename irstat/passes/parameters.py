@@ -7,12 +7,13 @@ from collections.abc import Collection, MutableMapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from irstat.element_types import NUMBER_OF
 from irstat.graph import Graph, Role, Tensor
 from irstat.passes.arithmetic import Array
 from irstat.passes.constants import Constants
+from irstat.passes.stored_values import with_shape
 from irstat.tensor_data import TensorData, from_array
 
 
@@ -51,7 +52,7 @@ class Parameters:
             if tensor.shape == shape:
                 return leaf
             if is_private and leaf not in self.graph.inputs and tensor.data is not None:
-                self.graph.set_tensor(replace(self.graph.tensor(leaf), shape=shape, data=_with_shape(leaf, tensor.data, shape)))
+                self.graph.set_tensor(replace(self.graph.tensor(leaf), shape=shape, data=with_shape(leaf, tensor.data, shape)))
                 return leaf
         self._reshaped[leaf, shape] = self._new_shape(leaf, shape, role, is_private)
         return self._reshaped[leaf, shape]
@@ -60,7 +61,7 @@ class Parameters:
         tensor, found = self.graph.tensor(leaf), self.constants.stored(leaf)
         name = fresh(self.graph, f"{leaf}_{'x'.join(map(str, shape))}")
         if isinstance(found, TensorData):
-            data: TensorData | None = _with_shape(name, found, shape)
+            data: TensorData | None = with_shape(name, found, shape)
         else:
             data = None if found is None else from_array(name, found.reshape(shape))
         sources = () if is_private and tensor.kind != "constant" else (leaf,)
@@ -141,18 +142,6 @@ class Parameters:
                 seen.add(user.name)
                 pending += user.outputs
         return True
-
-
-def _with_shape(name: str, data: TensorData, shape: tuple[int, ...]) -> TensorData:
-    """The same values under another shape, left where they are."""
-    if data.proto is not None:  # values in the caller's own message, which says the old shape
-        return TensorData(numpy_helper.from_array(data.array().reshape(shape), name))
-    header = TensorProto()
-    header.CopyFrom(data.header)
-    header.name = name
-    del header.dims[:]
-    header.dims.extend(shape)
-    return TensorData(header, data.payload, data.source, data.external)
 
 
 def fresh(graph: Graph, name: str) -> str:

@@ -169,15 +169,15 @@ class _OneGraph:
         return [perm for perm, _ in asked.most_common(_MAX_ORDERS) if not is_identity(perm)]
 
     def _improve(self, region: Mapping[str, Movable], perm: Perm) -> bool:
-        """Move what leaves fewer transposes, and no more bytes in them."""
+        """Move what leaves fewer transposes or fewer elements in them, and not more of either."""
         found = list(wires(self.graph, region, perm).values())
         now = sum(wire.transposes(_none) for wire in found)
-        bytes_now = sum(wire.elements * wire.transposes(_none) for wire in found)
+        elements_now = sum(wire.elements * wire.transposes(_none) for wire in found)
         for by_size in (False, True) if now else ():
             moved = best_cut(region, found, by_size)
             left = sum(wire.transposes(moved.__contains__) for wire in found)
-            bytes_left = sum(wire.elements * wire.transposes(moved.__contains__) for wire in found)
-            if moved and left < now and bytes_left <= bytes_now:
+            elements_left = sum(wire.elements * wire.transposes(moved.__contains__) for wire in found)
+            if moved and left <= now and elements_left <= elements_now and (left, elements_left) != (now, elements_now):
                 return self._move(region, moved, perm, now - left)
         return False
 
@@ -192,9 +192,10 @@ class _OneGraph:
                 self.result.refusals.append(Refusal(name, "a constant that would be permuted is in a file that is not there"))
             return False
         kinds = ", ".join(sorted({region[one].node.op_type for one in moved}))
-        text = f"{kinds} moved into the order {list(perm)}: {fewer} transposes fewer"
+        text = f"{kinds} moved into the order {list(perm)}: " + (f"{fewer} transposes fewer" if fewer else "less is transposed")
         gone = tuple(node.name for node in move.gone)
-        self.result.add(Change(name, "operators moved to where transposes cancel", text, gone))
+        pattern = "operators moved to where transposes cancel" if fewer else "operators moved to where less is transposed"
+        self.result.add(Change(name, pattern, text, gone))
         return True
 
 

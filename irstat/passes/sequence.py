@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from irstat.errors import IrstatError, PassError, UsageError
+from irstat.errors import IrstatError, ModelError, PassError, UsageError
 from irstat.graph import Graph
 from irstat.passes import PASSES
 from irstat.passes.base import PassResult
@@ -19,9 +19,9 @@ DEFAULT: tuple[str, ...] = (
     "remove_identity",
     "fold_constants",
     "remove_dead",
+    "remove_transposes",
     "fold_batchnorm",
     "fuse_pad",
-    "remove_transposes",
     "remove_identity",
     "merge_initializers",
     "remove_dead",
@@ -57,10 +57,13 @@ def run_passes(graph: Graph, names: Sequence[str], step: Callable[[str], None] |
     """Run passes on a graph, in place. Shapes are inferred before each, and the graph is checked after each.
 
     Raises:
+        ModelError: the graph does not fit together at any size of its inputs.
         PassError: a pass failed, or left a graph that is not valid; the message says which ran before.
     """
     inference, steps = ShapeInference(), list[Step]()
-    shaped = False
+    for node, problem in infer_unbound(graph, inference).problems.items():
+        raise ModelError(f"{graph.info.name} does not fit together: node '{node}': {problem}")
+    shaped = True
     for name in names:
         if step is not None:
             step(name.replace("_", " "))

@@ -70,8 +70,15 @@ class Affine:
         return Affine(function(self.scale), function(self.shift))
 
     def after(self, first: Affine) -> Affine:
-        """The map that does `first`, then this one."""
-        return Affine(compact(self.scale * first.scale), compact(self.scale * first.shift + self.shift))
+        """The map that does `first`, then this one.
+
+        Raises:
+            RefusedError: a number gets too large for float64.
+        """
+        scale, shift = self.scale * first.scale, self.scale * first.shift + self.shift
+        if np.isinf(scale).any() or np.isinf(shift).any():
+            raise RefusedError("its constants are too large together")
+        return Affine(compact(scale), compact(shift))
 
     def without_shift(self) -> Affine:
         """The scale alone."""

@@ -235,8 +235,6 @@ def _group_norm(walk: Backward, node: Node, fields: Fields) -> None:
 def _layer_norm(walk: Backward, node: Node, fields: Fields) -> None:
     """LayerNormalization, RMSNormalization: γ' = s·γ, β' = s·β + t over the normalized axes."""
     asked = asked_of(fields)
-    if any(walk.graph.is_used(name) for name in node.outputs[1:] if name):
-        raise RefusedError("another output of the normalization is used")
     axis = int(node.attrs.get("axis", -1)) % asked.rank
     asked = asked.only_along(range(axis, asked.rank), "normalized element")
     scale, shift = (values.reshape(values.shape[axis:]) for values in (asked.scale, asked.shift))

@@ -6,17 +6,17 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from irstat.element_types import NUMBER_OF, nbytes
 from irstat.errors import MissingWeightsError, ModelError
 from irstat.graph import Graph, Node, Role, Tensor
 from irstat.passes.constants import Constants
 from irstat.passes.folding.affine import Array, RefusedError
+from irstat.passes.stored_values import can_store, held, read
 from irstat.shapes.evaluate import Evaluator
 from irstat.shapes.infer import NOT_FOLDED
-from irstat.source_file import ByteRange
-from irstat.tensor_data import TensorData, from_array
+from irstat.tensor_data import TensorData
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 """Element types that a map may be folded into."""
@@ -26,7 +26,6 @@ SMALLEST = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "f
 
 _MAX_EVALUATED = 1 << 28
 _MAX_DEPTH = 50
-_SMALL = 1024
 _BLOCK = 1 << 20
 
 
@@ -131,7 +130,7 @@ class Operands:
     def _stored_array(self, name: str) -> Array:
         found = self._stored.stored(name)
         if isinstance(found, TensorData):
-            return found.array()
+            return read(found)
         if found is not None:
             return np.asarray(found, dtype=np.float32 if found.dtype.kind == "f" else found.dtype)
         return self._dense(name)
@@ -204,7 +203,14 @@ class Operands:
             role: what it is to training.
         """
         name = self.names.fresh(name)
-        self.graph.set_tensor(Tensor(name, dtype, values.shape, "constant", in_memory(name, values, dtype), role))
+        data = held(name, values)
+        if can_store(self.graph):
+            self.graph.set_tensor(Tensor(name, dtype, values.shape, "constant", data, role))
+            return name
+        version = self.graph.info.opsets.get("", 1)
+        self.graph.set_tensor(Tensor(name, dtype, values.shape, "activation"))
+        node = self.names.fresh(f"{name}_constant")
+        self.graph.add_node(Node(node, "Constant", "", version, (), (name,), {"value": data}))
         return name
 
 
@@ -251,12 +257,3 @@ def _refuse_vanishing(values: Array, exact: Array, result: Array, dtype: str) ->
     largest = float(np.max(np.abs(exact), initial=0.0))
     if 0 < largest < smallest and float(np.max(np.abs(values.astype(np.float64)), initial=0.0)) >= smallest:
         raise RefusedError(f"a folded constant would be too small for {dtype}")
-
-
-def in_memory(name: str, values: Array, dtype: str) -> TensorData:
-    """Tensor data held once: the writer streams it from there."""
-    if values.nbytes <= _SMALL:
-        return from_array(name, values)
-    header = TensorProto(name=name, data_type=NUMBER_OF[dtype], dims=values.shape)
-    content = np.ascontiguousarray(values).tobytes()
-    return TensorData(header, external=ByteRange(content, 0, len(content)))
