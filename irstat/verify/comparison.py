@@ -66,11 +66,11 @@ def _measured(
     exact, noise, reason = values.exact, Errors(), ""
     if exact is not None:
         noise = Errors.between(a, exact)
-        if not precision.is_noise(noise.largest, largest(exact)):
+        if not precision.is_noise(noise.largest, largest(exact, a)):
             reason = f"the float64 evaluation differs from onnxruntime's by {noise.largest:.2g} ({row.trial}), and was not used"
             exact, noise = None, Errors()
     target = a if exact is None else exact
-    scale, error, difference = largest(target), Errors.between(b, target), Errors.between(b, a)
+    scale, error, difference = largest(target, b), Errors.between(b, target), Errors.between(b, a)
     row = replace(
         row,
         max_difference=difference.largest,
@@ -104,11 +104,11 @@ def _apart(a: Array, b: Array, exact: Array | None) -> int:
     return int(np.count_nonzero(~same))
 
 
-def largest(array: Array) -> float:
-    """The largest finite magnitude; 0 where there is none."""
+def largest(array: Array, other: Array | None = None) -> float:
+    """The largest finite magnitude, of positions where `other` is finite too; 0 where there is none."""
     values = np.abs(wide(array))
-    finite = np.isfinite(values)
-    return float(values.max(initial=0.0)) if finite.all() else float(values[finite].max(initial=0.0))
+    finite = np.isfinite(values) if other is None else np.isfinite(values) & np.isfinite(wide(other))
+    return float(values[finite].max(initial=0.0))
 
 
 def _at_least(precision: Precision, array: Array) -> Precision:

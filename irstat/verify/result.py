@@ -92,7 +92,7 @@ class Verification:
         for name, rows in self._by_output().items():
             worst = max(rows, key=lambda row: (not row.passed, row.relative))
             yield f"  {'ok' if worst.passed else 'no':<3} {name}: {_described(worst)}"
-            for reason in dict.fromkeys(row.reason for row in rows if row.reason):
+            for reason in list(dict.fromkeys(row.reason for row in rows if row.reason))[:_MOST_REASONS]:
                 yield f"      {reason}"
         if self.first_difference is not None:
             yield f"  first difference: {self.first_difference}"
@@ -109,6 +109,9 @@ class Verification:
         """Everything as one object of the JSON types."""
         return {"schema": 1, **asdict(self)}
 
+
+_MOST_REASONS = 3
+"""Shown of each output."""
 
 _REFERENCES = {
     "float64 in onnxruntime": "the original in float64 (onnxruntime)",

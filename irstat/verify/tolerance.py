@@ -3,15 +3,15 @@
 A step of a network that rounds leaves in each element of its result a relative error of at most ε/2, with ε the spacing of the
 element type at 1; its root mean square is ε/√12. Errors of different steps are independent, so that after d of them on a path
 the root mean square is about √(d/12) · ε times that of the values, if the network neither damps nor amplifies errors. A single
-operator (a convolution of K terms) rounds inside too; that counts as 8 steps more. The largest of n such errors, n up to 10⁷, is
-within 6 standard deviations of 0. With M the largest magnitude of the output, of which the root mean square is less:
+operator (a convolution of K terms) rounds inside too; that counts as 8 steps more. The largest of n such errors, n up to 10⁷,
+is within 6 standard deviations of 0. With M the largest magnitude of the output, of which the root mean square is less:
 
     root mean square error ≤ ¼ · ε · √(d + 8) · M          largest error ≤ 2 · ε · √(d + 8) · M
 
-Measured, errors in float32 ÷ (ε · √(d + 8) · M): exports of ResNet-18, ResNet-50, MobileNetV2 and DenseNet-201 with random weights
-and statistics have a root mean square of 0.1 to 0.3 and a largest of 0.4 to 1.2, with batch normalizations folded or not; 500
-small models with folded ones a median of 0.07 and 0.3. A scale of 1.01 at one channel in the middle of those networks gives 1
-to 300 and 5 to 900, unless a ReLU blocks the channel.
+Measured, errors in float32 ÷ (ε · √(d + 8) · M): exports of ResNet-18, ResNet-50, MobileNetV2 and DenseNet-201 with random
+weights and statistics have a root mean square of 0.1 to 0.3 and a largest of 0.4 to 1.2, with batch normalizations folded or
+not; 680 small models with folded ones a median of 0.07 and 0.3. A scale of 1.01 at one channel in the middle of those networks
+gives 1 to 300 and 5 to 900, unless a ReLU blocks the channel.
 
 A network may amplify rounding. How much is measured: the error of the original itself against float64, and what becomes of
 inputs changed in their last bit. Four times that noise is allowed too, up to √ε · M: beyond, half of the digits are lost, and
@@ -43,6 +43,9 @@ EPSILON: Mapping[str, float] = {
 }
 """Spacing of the numbers of an element type at 1."""
 
+_SMALLEST = {2.0**-10: 2.0**-14}
+"""ε -> the smallest number that has all its digits; below it, errors are no longer relative. Matters for float16 alone."""
+
 _EXACT = frozenset(
     (
         "Abs Cast CastLike Ceil Clip Compress Concat Constant ConstantOfShape DepthToSpace Dropout Expand Flatten Floor Gather"
@@ -70,7 +73,7 @@ class Precision:
             scale: the largest magnitude of the tensor.
             noise: error of the original, measured.
         """
-        step = self.epsilon * math.sqrt(self.depth + _INNER) * scale
+        step = self.epsilon * math.sqrt(self.depth + _INNER) * (scale + _SMALLEST.get(self.epsilon, 0.0))
         largest, mean = _LARGEST * step, _MEAN * step
         most = max(math.sqrt(self.epsilon) * scale, largest)
         if noise is not None:
