@@ -182,9 +182,10 @@ class _Attempt:
             chains.append(_Chain([*nodes, producer], producer.inputs[found[0]], own.after(found[1])))
         return reversed(chains)
 
-    def _planned_backward(self, asked: Affine) -> Plan | RefusedError:
+    def _planned_backward(self, asked: Affine, leaves_shift: bool = False) -> Plan | RefusedError:
         def make(choices: Choices) -> Plan:
             plan = self._plan()
+            plan.leaves_shift = leaves_shift
             walk = Backward(plan, self.nodes, self.folder.rank, choices)
             walk.run({**COMMUTING, **LINEAR}, self._x, self.node, asked)
             return plan
@@ -223,6 +224,7 @@ class _Attempt:
         if self._ends_normalization(chain):
             raise RefusedError("it ends a normalization")
         plan = self._plan(chain.nodes)
+        plan.leaves_shift = bool(left)
         Forward(plan, self.nodes, self.folder.rank).run(FORWARD, self.node.outputs[0], given)
         if plan.added_weight() + weight_of(left) >= weight_of([node.op_type for node in chain.nodes]):
             raise RefusedError("what would have to be added costs as much as it does")
@@ -246,7 +248,7 @@ class _Attempt:
     def _scale_backward(self) -> str:
         if self.own.has_no_scale or self.own.has_no_shift:
             return "it is a scale or a shift alone"
-        plan = self._planned_backward(self.own.without_shift())
+        plan = self._planned_backward(self.own.without_shift(), leaves_shift=True)
         if isinstance(plan, RefusedError):
             return str(plan)
         try:

@@ -101,19 +101,6 @@ CHANGED = {
         y = Concat<axis=1>(a_folded, c_folded)
         """,
     ),
-    # the scale through Relu, which is homogeneous; the shift is left
-    "scale through Relu": (
-        """g (float[N,1,4] x) => (float[N,2,4] y) <float[2,1,1] w = {5,7}, float[2] g = {4,6}, float[2] b = {10,20},
-        float[2] m = {1,2}, float[2] v = {3,8}>
-        { c = Conv(x, w)  r = Relu(c)  y = BatchNormalization<epsilon=1.0>(r, g, b, m, v) }""",
-        """
-        constant w_folded: float32[2, 1, 1] = [10, 14]
-        constant BatchNormalization_0_shift: float32[1, 2, 1] = [8, 16]
-        c_folded = Conv(x, w_folded)
-        r_folded = Relu(c_folded)
-        y = Add(r_folded, BatchNormalization_0_shift)
-        """,
-    ),
     # W'[c, c, centre] += s[c]: Conv(x) + 3·x with a kernel of (1, 2, 1)
     "beside a convolution": (
         """g (float[N,1,4] x) => (float[N,1,4] y) <float[1,1,3] w = {1,2,1}, float[1,1] s = {3}>

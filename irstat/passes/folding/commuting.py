@@ -56,7 +56,7 @@ def _refuse_negative(asked: Affine, what: str) -> None:
 def _rectifier(walk: Backward, node: Node, fields: Fields) -> None:
     """f(s·x) = s·f(x) where s ≥ 0: Relu, LeakyRelu, PRelu, Abs."""
     asked = asked_of(fields)
-    if not asked.has_no_shift:
+    if not asked.has_no_shift or walk.plan.leaves_shift:
         raise RefusedError(f"it follows {node.op_type}, which is not linear")
     _refuse_negative(asked, node.op_type)
     walk.ask(node, 0, asked)

@@ -54,7 +54,7 @@ def _maximum(walk: Forward, node: Node, given: Given) -> None:
 
 def _rectifier(walk: Forward, node: Node, given: Given) -> None:
     field = only_first(given, node)
-    if not field.is_positive or not field.has_no_shift:
+    if not field.is_positive or not field.has_no_shift or walk.plan.leaves_shift:
         raise RefusedError(f"{node.op_type} reads it, which is not linear")
     walk.push(node.outputs[0], field)
 

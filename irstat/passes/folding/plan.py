@@ -62,6 +62,9 @@ class Plan:
     """Tensors that clones compute."""
     renamed: dict[str, None] = field(default_factory=dict)
     """Tensors that hold other values then."""
+    leaves_shift: bool = False
+    """Whether the shift stays where it is, as an Add. That pays only where nothing but linear operators is on the way: an Add
+    between a convolution and its activation costs a runtime with blocked layouts more than a batch normalization there."""
     growth: int = 0
     """How much more affine nodes cost that get another map."""
     max_duplicate_bytes: int = MAX_DUPLICATE_BYTES
