@@ -93,7 +93,7 @@ class AffineNodes:
             like: whose place they take.
             x: what they read.
             y: what they compute.
-            may_be_batchnorm: whether a scale and a shift that are single numbers may become a batch normalization.
+            may_be_batchnorm: whether a scale and a shift by channel may become one batch normalization.
         """
         dtype = self.operands.dtype(x)
         forms = forms_of(field, may_be_batchnorm)

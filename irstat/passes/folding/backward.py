@@ -19,6 +19,7 @@ from irstat.passes.folding.moves import moves, named
 from irstat.passes.folding.operands import Operands
 from irstat.passes.folding.plan import Plan
 from irstat.passes.folding.weights import absorb
+from irstat.passes.restore import EPSILON
 
 _ONLY_SHAPE = frozenset({"Shape", "Size"})
 _SELECTIVE = frozenset({"Slice", "Split", "Gather"})
@@ -73,6 +74,7 @@ class Backward:
         self._requests: dict[str, dict[str, Request]] = {}
         self._pending: list[tuple[float, str]] = []
         self._queued: set[str] = set()
+        self._result = ""
 
     def run(self, rules: Mapping[str, Rule], x: str, last: Node, asked: Affine) -> None:
         """Find what has to change so that tensor `x`, which `last` reads, is what `asked` makes of it.
@@ -81,6 +83,7 @@ class Backward:
             RefusedError: it can't be.
         """
         self.is_batchnorm = last.op_type == "BatchNormalization"
+        self._result = last.outputs[0]
         self.request(x, last.name, asked)
         while self._pending:
             _, name = heapq.heappop(self._pending)
@@ -104,6 +107,8 @@ class Backward:
         rule(self, node, fields)
 
     def _move(self, node: Node, steps: tuple[tuple[object, ...], ...], fields: tuple[Affine | None, ...]) -> None:
+        if node.op_type == "Cast" and not self._narrows_again(node):
+            raise RefusedError("it follows a Cast, and its result is not cast back")
         pairs = [(own, asked) for own, asked in zip(steps, fields, strict=True) if asked is not None]
         if node.op_type != "Split":
             pairs = pairs[:1]
@@ -117,6 +122,22 @@ class Backward:
 
         several = len(pairs) > 1
         self.ask(node, 0, together(several), lambda: together(True))
+
+    def _narrows_again(self, cast: Node) -> bool:
+        """Whether the map's result ends in the type in front of a Cast: else it had digits that it would lose."""
+        before, name = self.operands.dtype(cast.inputs[0]), self._result
+        if before == self.operands.dtype(cast.outputs[0]):
+            return True
+        while True:
+            readers = self.graph.consumers(name)
+            if name in self.graph.outputs or not readers or any(len(reader.outputs) != 1 for reader in readers):
+                return False
+            types = {self.operands.dtype(reader.outputs[0]) for reader in readers if reader.op_type == "Cast"}
+            if all(reader.op_type == "Cast" for reader in readers):
+                return all(kind in EPSILON and EPSILON[kind] >= EPSILON[before] for kind in types)
+            if len(readers) > 1 or (self._own(readers[0]) is None and moves(readers[0], self.operands) is None):
+                return False
+            name = readers[0].outputs[0]
 
     def _through(self, node: Node, asked: Affine | None) -> bool:
         """Take an affine node on the way into the map, in one of four ways; whether it is one."""

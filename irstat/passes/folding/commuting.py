@@ -43,8 +43,8 @@ def _maximum(walk: Backward, node: Node, fields: Fields) -> None:
     asked = asked_of(fields)
     asked = asked.constant_along(spatial(asked.rank), "a maximum is taken over")
     _refuse_negative(asked, "a maximum")
-    if any(walk.graph.is_used(name) for name in node.outputs[1:] if name) and np.any(asked.scale == 0):
-        raise RefusedError("it follows a maximum whose places are used, with a scale of 0")
+    if any(walk.graph.is_used(name) for name in node.outputs[1:] if name):
+        raise RefusedError("it follows a maximum whose places are used, and rounding may change these")
     walk.ask(node, 0, asked)
 
 
