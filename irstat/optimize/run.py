@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from irstat.analyze import Inputs, Model, graph_of
-from irstat.errors import UsageError
+from irstat.errors import ModelError, UsageError
 from irstat.graph import Graph
 from irstat.onnx_writer import Weights, save, to_model
 from irstat.optimize.records import records_of
@@ -85,6 +85,7 @@ def optimize(
         ModelError: the model is broken.
         UsageError: there is no such pass.
         PassError: a pass failed.
+        MissingWeightsError: weights are needed, for a fold or for the comparison, that are not there.
     """
     names = chosen(passes, without)
     say = step or (lambda text: None)
@@ -96,7 +97,10 @@ def optimize(
     _record(graph, result.records)
     if verify:
         say("verifying")
-        result.verification = compare(original, graph, dims=dims)
+        try:
+            result.verification = compare(original, graph, dims=dims, tensors=True, step=say)
+        except (ModelError, UsageError) as error:
+            raise type(error)(f"{error} (--no-verify, verify=False, leave the comparison out)") from error
     return result
 
 

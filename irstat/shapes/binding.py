@@ -74,6 +74,10 @@ class Sizes:
         self.names: tuple[str, ...] = tuple(self._symbol.values())
         """Identifiers of the sizes that can be bound, in order of first appearance."""
 
+    def has(self, name: str) -> bool:
+        """Whether a size can be bound, by the file's spelling or by identifier."""
+        return self._symbol.get(name, name) in self.names
+
     def resolve(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Sizes given by the file's spelling or by identifier -> by identifier.
 

@@ -18,6 +18,7 @@ from irstat.shapes.facts import Facts
 from irstat.shapes.infer import ShapeInference
 from irstat.shapes.value_type import OtherType, TensorType, ValueType, element_type
 from irstat.verify.index_ranges import divisors, index_limits
+from irstat.verify.required_sizes import required_sizes
 
 WORDS = ("one", "two", "three", "four", "five", "six")
 MAX_ELEMENTS = 1 << 30
@@ -76,13 +77,26 @@ class Inputs:
         """Sizes that are chosen."""
         self._leading = {name for name in self.free if name in first or name in blank}
         self.names = [name for name in graph.inputs if graph.tensor(name).kind == "input"]
+        self._required = self._demanded()
 
     def settings(self) -> Iterator[Setting]:
         """Sizes and ranges, the likeliest first."""
         integer = any(_is_integer(self._graph.tensor(name).dtype) for name in self.names)
         for integers in _INTEGERS if integer else (None,):
             for batch, other in _SIZES if self.free else ((1, 1),):
-                yield self.setting({name: batch if name in self._leading else other for name in self.free}, integers)
+                chosen = {name: batch if name in self._leading else other for name in self.free}
+                yield self.setting({**chosen, **self._required}, integers)
+
+    def _demanded(self) -> dict[str, int]:
+        """Free sizes that weights fix."""
+        found = {}
+        for (name, axis), size in required_sizes(self._graph).items():
+            dim = (self._graph.tensor(name).shape or ())[axis]
+            symbol = f"{name}_{axis}" if dim is None else dim
+            if isinstance(symbol, str):
+                known = self._binding.resolve({symbol: size}) if self._binding.has(symbol) else {}
+                found.update({identifier: value for identifier, value in known.items() if identifier in self.free})
+        return found
 
     def setting(self, chosen: Mapping[str, int], integers: tuple[int, int] | None) -> Setting:
         """One with the free sizes as they are chosen."""
@@ -92,9 +106,10 @@ class Inputs:
 
     def another_batch(self, setting: Setting) -> Setting | None:
         """The setting with one more along the first axes; None where those are fixed."""
-        if not self._leading:
+        leading = self._leading - self._required.keys()
+        if not leading:
             return None
-        return self.setting({name: setting.sizes[name] + (name in self._leading) for name in self.free}, setting.integers)
+        return self.setting({name: setting.sizes[name] + (name in leading) for name in self.free}, setting.integers)
 
     def _known(self, binding: Binding) -> tuple[Facts, dict[str, int]]:
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from irstat.graph import Graph, Shape, Tensor
+from irstat.stated_type import stated_type
 
 _FIRST_WITH_OVERRIDING = 4
 """Before this IR version every initializer had to be an input, and runtimes take them for constants."""
@@ -61,8 +62,18 @@ def _pair(kind: str, original: Graph, candidate: Graph, by_position: bool, found
         pairs = dict(zip(ours, theirs, strict=True))
         found.notes.append(f"{kind}s have other names, and are taken in order: {_listed(ours)} and {_listed(theirs)}")
     for one, other in pairs.items():
-        _compare(kind, original.tensor(one), candidate.tensor(other), found)
+        _compare(kind, _stated(original, one), _stated(candidate, other), found)
     return pairs
+
+
+def _stated(graph: Graph, name: str) -> Tensor:
+    """An input or output as the model's file states it, whatever is known of its shape besides."""
+    tensor = graph.tensor(name)
+    for info in (*graph.header.input, *graph.header.output):
+        if info.name == name and info.HasField("type"):
+            dtype, shape, _ = stated_type(info)
+            return replace(tensor, dtype=dtype or tensor.dtype, shape=shape)
+    return tensor
 
 
 def _names(graph: Graph, kind: str) -> list[str]:

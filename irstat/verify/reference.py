@@ -7,17 +7,17 @@ evaluator of the `onnx` package does, with faster operators of irstat's (`float6
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, inliner
+from onnx import inliner
 
 from irstat.errors import ModelError
 from irstat.graph import Graph, Node
 from irstat.shapes.facts import Facts
 from irstat.shapes.value_type import TensorType
+from irstat.verify.evaluator import EvaluationError, Evaluator
 from irstat.verify.float64_model import NoFloat64, in_float64
 from irstat.verify.interface import overridable
 from irstat.verify.result import Reference
@@ -56,16 +56,19 @@ class Float64:
         self._defaults = _defaults(model.graph)
         self._model, self._double, self._seconds = model, double, _seconds(model.graph, facts)
         self._session: Session | None = None
-        self._evaluator: _Evaluator | None = None
+        self._evaluator: Evaluator | None = None
         try:
-            self._session = model.variant(double)
+            self._session = model.variant(double, may_evaluate=False)
         except ModelError:
             self._use_evaluator()
 
     def _use_evaluator(self) -> None:
         if self._seconds > _MOST_SECONDS:
             raise NoFloat64(f"it would take about {self._seconds:.0f} s")
-        self._session, self._evaluator = None, _Evaluator(self._model.with_weights(self._double))
+        try:
+            self._session, self._evaluator = None, Evaluator(self._model.with_weights(self._double), in_double=True)
+        except EvaluationError as error:
+            raise NoFloat64(str(error)) from error
 
     @property
     def name(self) -> Reference:
@@ -86,54 +89,10 @@ class Float64:
                 self._use_evaluator()
         if self._evaluator is None:
             raise NoFloat64("nothing evaluates it")
-        return self._evaluator.run(given)
-
-
-class _Evaluator:
-    """`onnx.reference`, letting go of each tensor after its last use."""
-
-    def __init__(self, double: ModelProto) -> None:
-        from onnx.reference import ReferenceEvaluator
-
-        from irstat.verify.float64_operators import OPERATORS
-
-        self._outputs = [output.name for output in double.graph.output]
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._evaluator = ReferenceEvaluator(double, new_ops=list(OPERATORS))
-        except Exception as error:
-            raise NoFloat64(f"onnx.reference can't run it: {error}") from error
-        self._last = {
-            name: step for step, node in enumerate(self._evaluator.rt_nodes_) for name in _used(node.onnx_node) if name
-        }
-
-    def run(self, feeds: Mapping[str, Any]) -> list[Any]:
-        """Outputs; as `Float64.run`."""
-        results: dict[str, Any] = {"": None, **self._evaluator.rt_inits_, **feeds}
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                for step, node in enumerate(self._evaluator.rt_nodes_):
-                    context = {"context": results} if node.need_context() else {}
-                    outputs = node.run(*[results[name] for name in node.input], **context)
-                    results.update(zip(node.output, outputs, strict=False))
-                    for name in _used(node.onnx_node):
-                        if name and self._last[name] == step and name not in self._outputs:
-                            results.pop(name, None)
-                return [results[name] for name in self._outputs]
-        except Exception as error:
-            raise NoFloat64(f"onnx.reference can't run it: {error}") from error
-
-
-def _used(node: NodeProto) -> list[str]:
-    """Tensors that a node reads, in its bodies too."""
-    used = list(node.input)
-    for attribute in node.attribute:
-        for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            used += [name for inner in body.node for name in _used(inner)]
-            used += [output.name for output in body.output]
-    return used
+            return self._evaluator.run(given)
+        except EvaluationError as error:
+            raise NoFloat64(str(error)) from error
 
 
 def _defaults(graph: Graph) -> dict[str, np.ndarray]:

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from irstat.errors import ModelError, UsageError
 from irstat.graph import Graph
 from irstat.onnx_reader import load
 from irstat.onnx_writer import save
 from irstat.source_file import SourceFile
+from irstat.verify.evaluator import EvaluationError, Evaluator
 
 Feeds = Mapping[str, Any]
 _SILENT = 4
+_LACKS_KERNEL = "NOT_IMPLEMENTED"
+_LARGEST_EVALUATED = 1 << 24
+"""Bytes of a model's file."""
 
 _SOURCE = re.compile(
     r"\S+\.(?:h|cc):\d+ (?:[^()]*\([^()]*(?:\([^()]*\)[^()]*)*\)(?:::<lambda\(\)>)?(?: const)?(?: \[with [^\]]*\])? )?(?=.)"
@@ -88,12 +92,12 @@ class Runnable:
         model.graph.output.extend(ValueInfoProto(name=name) for name in tensors if name not in there)
         return self.variant(model)
 
-    def variant(self, model: ModelProto) -> Session:
-        """Another model with the weights of this one."""
+    def variant(self, model: ModelProto, *, may_evaluate: bool = True) -> Session:
+        """Another model with the weights of this one; see `Session`."""
         self._variants += 1
         path = self._folder / f"variant_{self._variants}.onnx"
         onnx.save(model, path)
-        return Session(path, self.title)
+        return Session(path, self.title, may_evaluate)
 
     def with_weights(self, model: ModelProto) -> ModelProto:
         """Read the weights that a message made from `light` refers to into it."""
@@ -102,9 +106,9 @@ class Runnable:
 
 
 class Session:
-    """One onnxruntime session on the CPU."""
+    """One onnxruntime session on the CPU; `onnx.reference` for a small model that onnxruntime lacks a kernel for."""
 
-    def __init__(self, path: Path, title: str) -> None:
+    def __init__(self, path: Path, title: str, may_evaluate: bool = True) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -112,11 +116,21 @@ class Session:
         options.log_severity_level = _SILENT
         onnxruntime.set_default_logger_severity(_SILENT)
         self._title = title
+        self._session: Any = None
+        self._evaluator: Evaluator | None = None
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.outputs = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # onnxruntime's exceptions have no base of their own
-            raise ModelError(f"{title}: onnxruntime can't run it: {_first_line(error, path)}") from error
-        self.outputs = [output.name for output in self._session.get_outputs()]
+            refused = ModelError(f"{title}: onnxruntime can't run it: {_first_line(error, path)}")
+            if not may_evaluate or _LACKS_KERNEL not in str(error) or path.stat().st_size > _LARGEST_EVALUATED:
+                raise refused from error
+            try:
+                model = onnx.load(path)
+                self._evaluator = Evaluator(model, in_double=_is_double(model))
+            except EvaluationError:
+                raise refused from error
+            self.outputs = [output.name for output in model.graph.output]
 
     def run(self, feeds: Feeds, outputs: Sequence[str] | None = None) -> list[Any]:
         """What the model computes: arrays, lists of arrays, None for an optional that is empty.
@@ -124,11 +138,27 @@ class Session:
         Raises:
             ModelError: onnxruntime fails.
         """
+        if self._evaluator is not None:
+            return self._evaluated(self._evaluator, feeds, outputs)
         try:
             found: list[Any] = self._session.run(outputs, dict(feeds))
         except Exception as error:  # as above
             raise ModelError(f"{self._title}: onnxruntime can't run it: {_first_line(error)}") from error
         return found
+
+    def _evaluated(self, evaluator: Evaluator, feeds: Feeds, outputs: Sequence[str] | None) -> list[Any]:
+        try:
+            found = dict(zip(self.outputs, evaluator.run(feeds), strict=True))
+        except EvaluationError as error:
+            raise ModelError(f"{self._title}: {error}") from error
+        return [found[name] for name in outputs or self.outputs]
+
+
+def _is_double(model: ModelProto) -> bool:
+    """Whether inputs, outputs and weights of floating types are all float64."""
+    infos = (*model.graph.input, *model.graph.output)
+    kinds = {info.type.tensor_type.elem_type for info in infos} | {tensor.data_type for tensor in model.graph.initializer}
+    return kinds.isdisjoint({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
 
 def _first_line(error: Exception, path: Path | None = None) -> str:

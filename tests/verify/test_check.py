@@ -247,3 +247,15 @@ def test_as_json_is_json() -> None:
     assert content["passed"] is False
     assert content["first_difference"]["op_type"] == "BatchNormalization"
     assert {row["output"] for row in content["outputs"]} == {"y"}
+
+
+def test_sizes_that_weights_fix_are_found():
+    weight = ",".join(["0.5"] * 24)
+    text = f"g (float[N,C,L] x) => (float[N,D,M] y) <float[2,4,3] w = {{{weight}}}> {{ y = Conv(x, w) }}"
+    assert verify(model(text), model(text)).passed
+
+
+def test_what_onnxruntime_has_no_kernel_for_is_evaluated():
+    text = "g (double[1,1,4] x) => (double[1,1,2] y) <double[1,1,3] w = {1,2,3}> { y = Conv(x, w) }"
+    assert verify(model(text), model(text)).passed
+    assert not verify(model(text), model(text.replace("{1,2,3}", "{1,2,3.03}"))).passed
