@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from irstat.errors import ShapeError, UsageError
 from irstat.formulas import Counts, Formulas, find_formulas
 from irstat.graph import Graph, Role
 from irstat.limits import largest_limit
+from irstat.model_info import Scratch
 from irstat.onnx_reader import load
 from irstat.passes import (
     CaptureInvariants,
@@ -139,12 +139,15 @@ def _is_onnx(model: Any) -> bool:
 
 
 def _converted(model: Any, inputs: Inputs) -> Graph:
+    """A framework's model as a graph whose weights are there as long as the graph is."""
     specs = {name: spec if isinstance(spec, InputSpec) else InputSpec(tuple(spec)) for name, spec in inputs.items()}
     source = Path(model) if isinstance(model, str | os.PathLike) else model
-    with tempfile.TemporaryDirectory(prefix="irstat-") as folder:
-        target = Path(folder) / f"{source.stem if isinstance(source, Path) else type(source).__name__}.onnx"
-        convert(source, target, ExportOptions(specs))
-        return load(target)
+    folder = Scratch()
+    target = folder.path / f"{source.stem if isinstance(source, Path) else type(source).__name__}.onnx"
+    convert(source, target, ExportOptions(specs))
+    graph = load(target)
+    graph.info.folder = folder
+    return graph
 
 
 def _silent(step: str) -> None:

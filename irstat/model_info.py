@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnx import ModelProto
 
 from irstat.tensor_data import TensorData
+
+
+class Scratch:
+    """A temporary folder that lives as long as somebody refers to this object."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="irstat-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -22,6 +33,8 @@ class ModelInfo:
     opsets: dict[str, int] = field(default_factory=dict)
     tokens: dict[bytes, TensorData] = field(default_factory=dict)
     """Large tensors outside initializers (attributes, functions, training info) by their token."""
+    folder: Scratch | None = None
+    """Where its file is, if that is to go with the model."""
 
     def copy(self) -> ModelInfo:
         """One whose message can be changed without changing this one."""
