@@ -84,9 +84,9 @@ def remarks_on(result: Optimized) -> tuple[str, ...]:
     if not folds:
         return ()
     if not own:
-        return (f"onnxruntime folds none of these {len(folds)} itself",)
-    rest = f"; the other {len(folds) - own} it leaves" if own < len(folds) else ""
-    gain = "expect no gain in latency there, and a faster load"
+        return (f"onnxruntime leaves all that was folded here ({len(folds)}) when it loads the model",)
+    rest = f"; it leaves the other {len(folds) - own}" if own < len(folds) else ""
+    gain = "expect no gain in latency from these there, but a faster load"
     return (f"onnxruntime folds {own} of these {len(folds)} itself from level basic on: {gain}{rest}",)
 
 

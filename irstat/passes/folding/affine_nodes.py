@@ -16,6 +16,8 @@ from irstat.passes.folding.plan import made_node
 
 ARITHMETIC = frozenset({"Mul", "Add", "Sub", "Div", "Neg", "Sum"})
 _FLOPS = {"BatchNormalization": 2}
+_FIRST_BROADCASTING = 7
+"""The operator set from which on arithmetic broadcasts as numpy does, and Gemm and BatchNormalization are what they are."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,11 @@ class AffineNodes:
         if node.domain:
             return None
         if node.op_type == "BatchNormalization":
+            if node.version < _FIRST_BROADCASTING:
+                raise RefusedError("its operator set is older than 7")
             return 0, self._batchnorm(node)
+        if node.version < _FIRST_BROADCASTING:
+            return None
         if node.op_type not in ARITHMETIC or len(node.outputs) != 1:
             return None
         varying = [slot for slot, name in enumerate(node.inputs) if not self.operands.is_constant(name)]
@@ -172,6 +178,4 @@ def _finite(scale: Array, shift: Array) -> Affine:
 def _is_training(node: Node) -> bool:
     if node.version >= 14:
         return bool(node.attrs.get("training_mode", 0)) or any(node.outputs[1:])
-    if node.version < 7 and not node.attrs.get("is_test", 0):
-        return True
     return len(node.outputs) > 1
