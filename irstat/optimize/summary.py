@@ -80,7 +80,7 @@ def summarize(result: Optimized, dims: Mapping[str, int] | None = None, file: Pa
 def remarks_on(result: Optimized) -> tuple[str, ...]:
     """In plain words, what the folds are worth in onnxruntime."""
     folds = [change for step in result.steps if step.name == "fold_batchnorm" for change in step.result.changes]
-    own = sum(change.by_runtime for change in folds)
+    own = sum(change.by_runtime and _is_plain(result.original, change) for change in folds)
     if not folds:
         return ()
     if not own:
@@ -88,6 +88,18 @@ def remarks_on(result: Optimized) -> tuple[str, ...]:
     rest = f"; it leaves the other {len(folds) - own}" if own < len(folds) else ""
     gain = "expect no gain in latency from these there, but a faster load"
     return (f"onnxruntime folds {own} of these {len(folds)} itself from level basic on: {gain}{rest}",)
+
+
+def _is_plain(graph: Graph, change: Change) -> bool:
+    """Whether the nodes of a fold are in the original, with stored constants: onnxruntime sees no others."""
+    for name in (change.node, *change.merged):
+        node = graph.node(name) if graph.has_node(name) else None
+        if node is None:
+            return False
+        producers = [graph.producer(used) for used in node.inputs[1:] if used]
+        if any(producer is not None and producer.op_type != "Constant" for producer in producers):
+            return False
+    return True
 
 
 def _totals(graph: Graph, dims: Mapping[str, int] | None) -> dict[str, Count]:

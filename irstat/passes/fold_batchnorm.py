@@ -294,8 +294,8 @@ def _is_plain(node: Node, taking: list[Node], x: str) -> bool:
     """Whether onnxruntime folds it too (measured with 1.31): directly behind the operator, the constant second."""
     if len(taking) != 1 or x not in taking[0].outputs or node.inputs[0] != x:
         return False
-    kinds = ("Conv", "ConvTranspose", "MatMul") if node.op_type == "BatchNormalization" else ("Conv",)
-    return taking[0].op_type in kinds and node.op_type in ("BatchNormalization", "Mul", "Add")
+    kinds = {"BatchNormalization": ("Conv", "ConvTranspose", "MatMul"), "Mul": ("Conv",), "Add": ("Conv", "MatMul")}
+    return taking[0].op_type in kinds.get(node.op_type, ())
 
 
 def _called(node: Node) -> str:
