@@ -21,7 +21,7 @@ from irstat.tensor_data import ExternalFiles, TensorData, check_data, count_elem
 __all__ = ["GraphReader", "type_name"]
 
 _ROLE_KEY = "pkg.torch.export.graph_signature.InputSpec.kind"
-_ROLES: Mapping[str, Role] = {"PARAMETER": "parameter", "BUFFER": "buffer"}
+_ROLES: Mapping[str, Role] = {"PARAMETER": "parameter", "BUFFER": "buffer", "CONSTANT": "constant"}
 _BODIES: Mapping[str, tuple[str, ...]] = {
     "If": ("then_branch", "else_branch"),
     "Loop": ("body",),

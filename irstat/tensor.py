@@ -13,7 +13,8 @@ Dim = int | str | None
 """A size, the name of a size nobody bound, or unknown."""
 Shape = tuple[Dim, ...]
 Kind = Literal["input", "constant", "activation"]
-Role = Literal["parameter", "buffer"]
+Role = Literal["parameter", "buffer", "constant"]
+"""What a stored tensor is to training; `constant` is neither, where its use alone would make it a parameter."""
 ROLE_KEY = "irstat.role"
 """Metadata property of a stored tensor in which irstat's converters write its role."""
 

@@ -50,7 +50,7 @@ def assign_roles(graph: Graph, facts: Facts) -> dict[str, Role]:
     """
     roles: dict[str, Role] = {}
     _Search(graph, facts, None, roles).run()
-    return roles
+    return {name: role for name, role in roles.items() if role != "constant"}
 
 
 class _Search:

@@ -14,6 +14,7 @@ from irstat.errors import ModelError, UsageError
 from irstat.graph import Graph
 from irstat.onnx_writer import Weights, save, to_model
 from irstat.optimize.records import records_of
+from irstat.optimize.roles import note_roles, state_roles
 from irstat.passes.base import Change
 from irstat.passes.sequence import Step, chosen, run_passes
 from irstat.verify import Verification
@@ -92,7 +93,11 @@ def optimize(
     say("reading")
     original = graph_of(model, inputs or {})
     graph = original.copy()
-    steps = run_passes(graph, names, say)
+    first = names[:1] if names[:1] == ("inline_functions",) else ()
+    steps = run_passes(graph, first, say)
+    stored = note_roles(graph)
+    steps += run_passes(graph, names[len(first) :], say)
+    state_roles(graph, stored)
     result = Optimized(original, graph, steps, records=records_of(steps))
     _record(graph, result.records)
     if verify:

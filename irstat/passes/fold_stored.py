@@ -195,7 +195,8 @@ class Folding:
         self.graph.remove_node(node.name)
         for name, data in zip(node.outputs, found, strict=False):
             if name:
-                self.graph.set_tensor(Tensor(name, data.dtype, data.shape, "constant", data, role))
+                own = self.graph.tensor(name).role
+                self.graph.set_tensor(Tensor(name, data.dtype, data.shape, "constant", data, own or role))
         return True
 
 

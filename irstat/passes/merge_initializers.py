@@ -137,7 +137,7 @@ class _Merging:
     def _remember(self, name: str, gone: Tensor) -> None:
         """The constant that stays is what the other was to training, and has its metadata too."""
         tensor = self.graph.tensor(name)
-        if gone.role == "parameter" != tensor.role or tensor.role is None:
+        if gone.role == "parameter" or (tensor.role == "constant" != gone.role):
             tensor = replace(tensor, role=gone.role)
         if gone.data is not None and tensor.data is not None:
             tensor = replace(tensor, data=_with_metadata(tensor.data, gone.data))

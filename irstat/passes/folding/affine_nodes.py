@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irstat.graph import Node
+from irstat.graph import Node, Role
 from irstat.passes.folding.affine import MAX_ELEMENTS, Affine, Array, RefusedError, compact
 from irstat.passes.folding.moves import named
 from irstat.passes.folding.operands import FLOATS, Operands, rounded
@@ -16,6 +16,7 @@ from irstat.passes.folding.plan import made_node
 
 ARITHMETIC = frozenset({"Mul", "Add", "Sub", "Div", "Neg", "Sum"})
 _FLOPS = {"BatchNormalization": 2}
+_ROLES: Mapping[str, Role] = {"scale": "parameter", "bias": "parameter", "mean": "buffer", "var": "buffer"}
 _FIRST_BROADCASTING = 7
 """The operator set from which on arithmetic broadcasts as numpy does, and Gemm and BatchNormalization are what they are."""
 
@@ -130,7 +131,10 @@ class AffineNodes:
             "mean": np.zeros(size),
             "var": np.ones(size),
         }
-        names = [self.operands.make(f"{like.name}_{kind}", rounded(value, dtype), dtype) for kind, value in vectors.items()]
+        names = [
+            self.operands.make(f"{like.name}_{kind}", rounded(value, dtype), dtype, _ROLES[kind])
+            for kind, value in vectors.items()
+        ]
         return made_node(like.name, "BatchNormalization", like, (x, *names), y, {"epsilon": 0.0})
 
 

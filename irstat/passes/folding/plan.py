@@ -80,9 +80,9 @@ class Plan:
     # ---- constants
 
     def constant(self, name: str, values: Array, like: str) -> Constant:
-        """A constant of the element type of another tensor, rounded once from float64."""
+        """A bias, of the element type of another tensor, rounded once from float64."""
         dtype = self.operands.dtype(like)
-        return Constant(name, rounded(values, dtype), dtype)
+        return Constant(name, rounded(values, dtype), dtype, "parameter")
 
     def transform(self, node: Node, slot: int, scale: Array, shift: Array | None = None, dtype: str | None = None) -> None:
         """Let a constant operand be scale · operand + shift, of the shape that all three have together.
