@@ -96,7 +96,7 @@ def optimize(
     first = names[:1] if names[:1] == ("inline_functions",) else ()
     steps = run_passes(graph, first, say)
     stored = note_roles(graph)
-    steps += run_passes(graph, names[len(first) :], say)
+    steps += run_passes(graph, names[len(first) :], say, steps)
     state_roles(graph, stored)
     result = Optimized(original, graph, steps, records=records_of(steps))
     _record(graph, result.records)

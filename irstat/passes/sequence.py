@@ -53,8 +53,16 @@ def chosen(names: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[str,
     return tuple(name for name in names or DEFAULT if name not in without)
 
 
-def run_passes(graph: Graph, names: Sequence[str], step: Callable[[str], None] | None = None) -> list[Step]:
+def run_passes(
+    graph: Graph, names: Sequence[str], step: Callable[[str], None] | None = None, earlier: Sequence[Step] = ()
+) -> list[Step]:
     """Run passes on a graph, in place. Shapes are inferred before each, and the graph is checked after each.
+
+    Args:
+        graph: is changed.
+        names: of the passes, in order.
+        step: told which one runs.
+        earlier: passes that ran before these, for the message of an error.
 
     Raises:
         ModelError: the graph does not fit together at any size of its inputs.
@@ -75,7 +83,7 @@ def run_passes(graph: Graph, names: Sequence[str], step: Callable[[str], None] |
             if result.changed:
                 check_graph(graph)
         except (IrstatError, LookupError, ValueError, TypeError, ArithmeticError) as error:
-            before = ", ".join(done.name for done in steps) or "none"
+            before = ", ".join(done.name for done in (*earlier, *steps)) or "none"
             raise PassError(f"pass '{name}' failed after passes [{before}]: {error}") from error
         shaped = not result.changed
         steps.append(Step(name, result))

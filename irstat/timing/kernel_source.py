@@ -61,6 +61,17 @@ class Source:
         """Whether a node gives out its input: Identity, Dropout at inference."""
         return passes_through(self.graph, node)
 
+    def used(self) -> set[str]:
+        """Nodes that an output of the graph depends on."""
+        found: set[str] = set()
+        pending = list(self.graph.outputs)
+        while pending:
+            node = self.graph.producer(pending.pop())
+            if node is not None and node.name not in found:
+                found.add(node.name)
+                pending += [*node.inputs, *node.captures]
+        return found
+
     def value(self, tensor: str) -> Hashable:
         """What a tensor holds: equal for two tensors that hold the same at any input."""
         return self._same.get(tensor, self._constant(tensor))

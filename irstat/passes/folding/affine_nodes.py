@@ -145,11 +145,8 @@ def forms_of(field: Affine, may_be_batchnorm: bool) -> list[str]:
     if field.has_no_scale:
         return ["Add"]
     shapes = (field.scale.shape, field.shift.shape)
-    is_vector = may_be_batchnorm or field.scale.size > 1
-    by_channel = (
-        is_vector and field.rank >= 2 and all(size == 1 for shape in shapes for axis, size in enumerate(shape) if axis != 1)
-    )
-    return ["BatchNormalization"] if by_channel else ["Mul", "Add"]
+    by_channel = all(size == 1 for shape in shapes for axis, size in enumerate(shape) if axis != 1)
+    return ["BatchNormalization"] if may_be_batchnorm and field.rank >= 2 and by_channel else ["Mul", "Add"]
 
 
 def weight_of(op_types: Iterable[str]) -> int:

@@ -30,6 +30,8 @@ class Forward:
         self.plan, self.nodes, self.rank = plan, nodes, rank
         self.graph: Graph = plan.graph
         self.operands: Operands = plan.operands
+        self.is_batchnorm = any(node.op_type == "BatchNormalization" for node in plan.removed.values())
+        """Whether the map is that of a batch normalization, so that arithmetic it meets may become one."""
         self._fields: dict[str, Affine] = {}
         self._pending: list[tuple[float, str]] = []
         self._queued: set[str] = set()
@@ -90,7 +92,7 @@ class Forward:
         rule(self, node, given)
 
     def _rewrite(self, node: Node, slot: int, whole: Affine) -> None:
-        is_batchnorm = node.op_type == "BatchNormalization"
+        is_batchnorm = self.is_batchnorm or node.op_type == "BatchNormalization"
         forms = forms_of(whole, is_batchnorm)
         if len(forms) > 1:
             raise RefusedError("arithmetic reads it that can't take it")

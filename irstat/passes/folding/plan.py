@@ -156,7 +156,9 @@ class Plan:
             graph.remove_node(name)
         for name, (node, slot) in self.bypassed.items():
             used += node.inputs
-            self._bypass(graph.node(name), slot)
+            bypassed = graph.node(name)
+            x = bypassed.inputs[slot] if x == bypassed.outputs[0] else x
+            self._bypass(bypassed, slot)
         self._reconnect(x, y, last)
         for name in dict.fromkeys(used):
             sweep(graph, name)
