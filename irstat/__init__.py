@@ -29,6 +29,9 @@ from irstat.optimize import Optimized, optimize
 from irstat.polynomial import Maximum, NotPolynomial, Polynomial
 from irstat.report.report import Report, Row
 from irstat.sweep import Sweep, sweep
+from irstat.timing.profile import Profile, ProfileRow, profile
+from irstat.timing.result import Timing, TimingRow
+from irstat.timing.time import time
 from irstat.verify import Verification, verify
 
 __all__ = [
@@ -37,8 +40,10 @@ __all__ = [
     "convert",
     "load",
     "optimize",
+    "profile",
     "save",
     "sweep",
+    "time",
     "to_model",
     "verify",
     # what comes out
@@ -52,10 +57,14 @@ __all__ = [
     "NotPolynomial",
     "Optimized",
     "Polynomial",
+    "Profile",
+    "ProfileRow",
     "Report",
     "Row",
     "Sweep",
     "Tensor",
+    "Timing",
+    "TimingRow",
     "Verification",
     # what can go wrong
     "ConversionError",

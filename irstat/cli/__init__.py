@@ -14,6 +14,9 @@ from irstat.cli.analyze import add_analyze
 from irstat.cli.convert import add_convert
 from irstat.cli.optimize import add_optimize
 from irstat.cli.options import BAD_INPUT, INTERRUPTED, OK, Parser, write
+from irstat.cli.profile import add_profile
+from irstat.cli.providers import add_providers
+from irstat.cli.time import add_time
 from irstat.cli.verify import add_verify
 from irstat.errors import IrstatError
 from irstat.report.printable import printable
@@ -53,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     add_convert(commands)
     add_optimize(commands)
     add_verify(commands)
+    add_time(commands)
+    add_profile(commands)
+    add_providers(commands)
     ops = commands.add_parser("ops", help="list the operators irstat knows, and how it prices them")
     ops.add_argument("--format", choices=("text", "markdown"), default="text")
     ops.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")

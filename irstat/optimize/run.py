@@ -112,9 +112,13 @@ def optimize(
 def _record(graph: Graph, records: Mapping[str, str]) -> None:
     """Write the records into the graph's own copy of what its file says of it."""
     info = graph.info.copy()
+    known = {entry.key: entry for entry in info.proto.metadata_props}
     for key, text in records.items():
-        entry = info.proto.metadata_props.add()
-        entry.key, entry.value = key, text
+        entry = known.get(key)
+        if entry is None:
+            info.proto.metadata_props.add(key=key, value=text)
+        else:  # of an earlier run
+            entry.value = f"{entry.value}\n{text}"
     graph.set_info(info)
 
 

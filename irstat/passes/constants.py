@@ -14,6 +14,9 @@ from irstat.tensor_data import TensorData
 _MAX_DEPTH = 12
 """Longest chain of operators between a stored constant and its use."""
 
+_FIRST_WITH_OVERRIDING = 4
+"""Before this IR version every initializer had to be an input, and runtimes take them for constants."""
+
 _MAX_ELEMENTS = 1 << 16
 """Parameter vectors of more elements are not read."""
 
@@ -30,6 +33,7 @@ class Constants:
         self.graph = graph
         self._tensors = graph.tensor_by_name
         self._computed: dict[str, bool] = {}
+        self._overridable = frozenset(graph.inputs) if graph.info.proto.ir_version >= _FIRST_WITH_OVERRIDING else frozenset()
 
     def is_constant(self, name: str, depth: int = 0) -> bool:
         """Whether the tensor depends on no input's content, as far as arithmetic on stored constants goes."""
@@ -37,7 +41,7 @@ class Constants:
         if tensor is None:
             return False
         if tensor.kind != "activation":
-            return tensor.kind == "constant"
+            return tensor.kind == "constant" and name not in self._overridable
         if name not in self._computed:
             self._computed[name] = self._is_computed(name, depth)
         return self._computed[name]

@@ -193,9 +193,8 @@ def _quantized(graph: Graph, reader: Node, padding: _Padding, own: Pads, pads: P
 def _max_pool(graph: Graph, reader: Node, padding: _Padding, own: Pads, pads: Pads) -> dict[str, Any]:
     if len(reader.outputs) > 1 and reader.outputs[1]:
         raise _NotExactError(f"MaxPool '{reader.name}' gives out indices, which count padded elements")
-    if float(padding.value) == -np.inf:
-        return _window(reader, pads)
-    is_least = padding.value == _least(graph, padding) or (not float(padding.value) and padding.not_negative)
+    is_least = float(padding.value) == -np.inf or padding.value == _least(graph, padding)
+    is_least = is_least or (not float(padding.value) and padding.not_negative)
     if not is_least:
         raise _NotExactError(f"it pads with {padding.value}; MaxPool '{reader.name}' pads with nothing")
     if any(dilation != 1 for dilation in reader.attrs.get("dilations", ())):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from irstat.errors import IrstatError, ModelError, PassError, UsageError
+from irstat.errors import ModelError, PassError, UsageError
 from irstat.graph import Graph
 from irstat.passes import PASSES
 from irstat.passes.base import PassResult
@@ -23,6 +23,7 @@ DEFAULT: tuple[str, ...] = (
     "fold_batchnorm",
     "fuse_pad",
     "remove_identity",
+    "fold_batchnorm",
     "merge_initializers",
     "remove_dead",
 )
@@ -82,7 +83,7 @@ def run_passes(
             result = PASSES[name]().run(graph)
             if result.changed:
                 check_graph(graph)
-        except (IrstatError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+        except Exception as error:  # whatever a pass runs into, the user is told which one and what ran before
             before = ", ".join(done.name for done in (*earlier, *steps)) or "none"
             raise PassError(f"pass '{name}' failed after passes [{before}]: {error}") from error
         shaped = not result.changed

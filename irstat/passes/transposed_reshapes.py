@@ -152,7 +152,7 @@ def as_reshape(layouts: Layouts, transpose: Node) -> Node | None:
     for place, axis in enumerate(perm):
         dim = shape[axis]
         target.append(dim if isinstance(dim, int) else 0 if place == axis else -1)
-    if target.count(-1) > 1:
+    if target.count(-1) > 1 or (-1 in target and 0 in target):  # a size that is copied may be 0, and then -1 fits none
         return None
     new = layouts.integers(target, f"{transpose.outputs[0]}_shape")
     return replace(transpose, op_type="Reshape", inputs=(transpose.inputs[0], new), attrs={}, proto=None)

@@ -222,6 +222,13 @@ def _transpose(call: Call) -> Answer:
     return [call.like(0)] if call.dims(0) == () else None
 
 
+def _squeeze(call: Call) -> Answer:
+    """ONNX's rule takes a size that is not known for one that stays."""
+    if call.node.attrs.get("axes") is None and not call.has(1) and None in call.partial(0):
+        return [TensorType(call.dtype(0), None)]
+    return None
+
+
 def _broadcast_bool(call: Call) -> Answer:
     return [TensorType("bool", np.broadcast_shapes(call.dims(0), call.dims(1)))]
 
@@ -276,6 +283,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "STFT"): _stft,
     ("", "Range"): _range,
     ("", "GatherND"): _gather_nd,
+    ("", "Squeeze"): _squeeze,
     ("", "Transpose"): _transpose,
     ("", "Unique"): _unique,
     ("", "Compress"): _compress,

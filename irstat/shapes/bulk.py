@@ -51,7 +51,8 @@ def symbolic_dims(graph: Graph, facts: Facts) -> dict[str, tuple[str | None, ...
     except Exception:  # noqa: BLE001 # as above
         return {}
     infos = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
-    return {info.name: tuple(dim.dim_param or None for dim in info.type.tensor_type.shape.dim) for info in infos}
+    shaped = [info for info in infos if info.type.tensor_type.HasField("shape")]
+    return {info.name: tuple(dim.dim_param or None for dim in info.type.tensor_type.shape.dim) for info in shaped}
 
 
 def _elements_of_lists(graph: Graph, facts: Facts) -> int:

@@ -17,6 +17,8 @@ from irstat.timing.kernel_tensors import MOVERS, Origins
 
 _REACH = 6
 """Steps between a moved node and the kernel that does its work now."""
+_REACH_FUSED = 2
+"""The same for a node that may also have gone into a kernel on the way."""
 
 Kind = Literal["node", "group", "added", "unmapped"]
 
@@ -151,11 +153,12 @@ class Matcher:
     def _moved_nearby(self, start: int, kernels: Sequence[Kernel]) -> Iterator[str]:
         """Nodes of the kernel's operator that were moved, the nearest first."""
         seen, ring = {start}, [start]
-        for _ in range(_REACH):
+        for step in range(_REACH):
             ring = [near for index in ring for near in self._neighbours(index) if near not in seen]
             seen.update(ring)
             for index in dict.fromkeys(ring):
-                for name in kernels[index].passed:
+                fused = kernels[index].nodes if step < _REACH_FUSED and kernels[index].kind == "group" else ()
+                for name in (*kernels[index].passed, *fused):
                     node = self._source.node(name)
                     if node is not None and node.qualified_type == kernels[start].op_type:
                         yield name
@@ -167,7 +170,7 @@ class Matcher:
         return [self._position[near.name] for near in (*producers, *readers) if near is not None]
 
     def _attributed(self, index: int, kernel: Kernel, kernels: Sequence[Kernel]) -> Kernel:
-        """An added kernel with the kernel it is there for: what it gives a tensor of the user's graph back for, else its reader."""
+        """An added kernel with the one it is there for: the one whose output it gives back to the user's graph, else its reader."""
         if kernel.kind != "added":
             return kernel
         restores = self._source.is_computed(self._nodes[index].outputs[0])

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from irstat.graph import Graph, Node
-from irstat.timing.kernel_region import Border, region
+from irstat.timing.kernel_region import Border, only, region
 from irstat.timing.kernel_source import Source
 
 MOVERS = frozenset("Transpose Reshape Squeeze Unsqueeze Flatten Identity Cast Expand".split())
@@ -67,11 +67,19 @@ class Origins:
         if self.is_inserted(kernel):
             return self.of.get(kernel.inputs[0])
         inputs = self.inputs(kernel)
-        proposals = (*self._behind_copies(output), *self._by_tensor(kernel), *self._by_node(kernel, slot))
-        for proposal in proposals:
+        for proposal in (*self._by_copies(kernel, output), *self._by_tensor(kernel), *self._by_node(kernel, slot)):
             if region(self._source, Border(inputs, (proposal,))).is_closed:
                 return proposal
         return None
+
+    def _by_copies(self, kernel: Node, output: str) -> Iterator[str]:
+        """Tensors that copies of the output are; what moves between a tensor of the kernel's name and a copy is the copy's."""
+        for found in self._behind_copies(output):
+            for named in self._by_tensor(kernel):
+                between = region(self._source, Border(frozenset({named}), (found,)))
+                if between.is_closed and only(between.nodes, MOVERS, self._source):
+                    yield named
+            yield found
 
     def _behind_copies(self, output: str) -> Iterator[str]:
         """Known tensors that inserted kernels make of a tensor."""

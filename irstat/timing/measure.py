@@ -13,6 +13,13 @@ from irstat.errors import UsageError
 from irstat.timing.statistics import median
 
 MOST_RUNS_A_ROUND = 1000
+TURN_SECONDS = 0.02
+"""What is faster runs several times in a turn, for as long as this."""
+
+_FEWEST_TURNS = 20
+"""Turns are shorter where the minimum time would not have that many."""
+
+_SAY_NS = 10**9
 Run = Callable[[], object]
 
 
@@ -67,13 +74,28 @@ class Samples:
     """What was measured of one configuration."""
 
     warmup_ns: list[int] = field(default_factory=list)
-    """Wall time of each warm-up, nanoseconds."""
+    """Wall time of each run that does not count, nanoseconds: the warm-ups, then the first of each turn."""
     wall_ns: list[int] = field(default_factory=list)
     """Wall time of each run, nanoseconds, in order."""
     cpu_ns: list[int] = field(default_factory=list)
     """Processor time of each run over all threads of the process, nanoseconds."""
     runs_a_round: int = 1
-    """Runs in one turn: more than one for what is much faster than the slowest."""
+    """Runs in one turn that count."""
+    total_ns: int = 0
+    """Sum of `wall_ns`."""
+
+    def turn(self, run: Run, clock: Clock) -> None:
+        """One run that does not count, because its predecessor was another's; then those that do."""
+        self.warmup_ns.append(timed(run, clock)[0])
+        for _ in range(self.runs_a_round):
+            wall, process = timed(run, clock)
+            self.wall_ns.append(wall)
+            self.cpu_ns.append(process)
+            self.total_ns += wall
+
+    def is_enough(self, plan: Plan) -> bool:
+        """Whether minimum time and number are reached."""
+        return len(self.wall_ns) >= plan.min_runs and self.total_ns >= plan.min_seconds * 1e9
 
     def rounds(self) -> list[float]:
         """Median wall time of each turn, nanoseconds."""
@@ -86,32 +108,31 @@ def measure(
 ) -> list[Samples]:
     """Time several things in turns.
 
-    In each round each runs once, in the order given; one that is at least twice as fast as the slowest runs several times in
-    its turn, so that all of them reach the minimum time together. Garbage is collected before and not during measurement.
+    In each round each has its turn, in the order given. The first run of a turn does not count: caches are still full of what
+    ran before, so that what follows something large would look slow. Turns last about as long for all, so that all of them
+    reach the minimum time together: what is fast runs more often in its own. Garbage is collected before and not during
+    measurement.
 
     Args:
         runs: what to time.
         plan: for how long.
         clock: the system's, if left out.
-        step: told how far it is.
+        step: told how far it is, once a second.
     """
     clock = clock or SystemClock()
     samples = [Samples() for _ in runs]
     with _no_garbage_collection():
         for run, own in zip(runs, samples, strict=True):
-            for _ in range(plan.warmup):
-                own.warmup_ns.append(timed(run, clock)[0])
-        _share_turns(samples)
-        rounds = 0
-        while not all(_is_enough(own, plan) for own in samples):
+            own.warmup_ns += [timed(run, clock)[0] for _ in range(plan.warmup)]
+        _share_turns(samples, plan)
+        rounds, said = 0, clock.wall()
+        while not all(own.is_enough(plan) for own in samples):
             for run, own in zip(runs, samples, strict=True):
-                for _ in range(own.runs_a_round):
-                    wall, process = timed(run, clock)
-                    own.wall_ns.append(wall)
-                    own.cpu_ns.append(process)
+                own.turn(run, clock)
             rounds += 1
-            if step is not None:
+            if step is not None and clock.wall() - said > _SAY_NS:
                 step(f"measuring, round {rounds:,}")
+                said = clock.wall()
     return samples
 
 
@@ -124,16 +145,13 @@ def timed(run: Run, clock: Clock) -> tuple[int, int]:
     return wall, clock.process() - process
 
 
-def _share_turns(samples: Sequence[Samples]) -> None:
+def _share_turns(samples: Sequence[Samples], plan: Plan) -> None:
     """Runs of each turn, from the fastest warm-up of each."""
     fastest = [min(own.warmup_ns, default=0) for own in samples]
-    slowest = max(fastest, default=0)
+    turn = int(1e9 * min(TURN_SECONDS, plan.min_seconds / _FEWEST_TURNS))
+    turn = max(turn, *fastest) if any(fastest) else 0
     for own, nanoseconds in zip(samples, fastest, strict=True):
-        own.runs_a_round = max(1, min(MOST_RUNS_A_ROUND, slowest // max(1, nanoseconds)))
-
-
-def _is_enough(own: Samples, plan: Plan) -> bool:
-    return len(own.wall_ns) >= plan.min_runs and sum(own.wall_ns) >= plan.min_seconds * 1e9
+        own.runs_a_round = max(1, min(MOST_RUNS_A_ROUND, turn // max(1, nanoseconds)))
 
 
 @contextmanager

@@ -175,12 +175,13 @@ def _of_package(module: str) -> Iterator[Provider]:
         if not hasattr(onnxruntime, "register_execution_provider_library"):
             yield _unavailable(absent, f"onnxruntime {onnxruntime.__version__} takes no plug-ins; 1.23 and later do")
             return
-        before = {id(device) for device in _devices(onnxruntime)}
-        onnxruntime.register_execution_provider_library(f"irstat_{module}", library.get_library_path())
+        before = {device.ep_name for device in _devices(onnxruntime)}
+        path = str(library.get_library_path())
+        onnxruntime.register_execution_provider_library(f"irstat_{module}", path)
     except Exception as error:  # noqa: BLE001 # code of others; onnxruntime's exceptions have no base of their own
         yield _unavailable(absent, f"{package} {installed} can't be registered: {_first_line(error)}")
         return
-    new = [device for device in _devices(onnxruntime) if id(device) not in before and _belongs(device, names)]
+    new = [device for device in _devices(onnxruntime) if _belongs(device, path, names, before)]
     if not new:
         reason = f"{package} {installed} is installed, and offers no device on this machine ({_hardware(onnxruntime)})"
         yield _unavailable(absent, reason + _LIMITS.get(short, ""))
@@ -189,9 +190,15 @@ def _of_package(module: str) -> Iterator[Provider]:
         yield Provider(short_name(device.ep_name), device.ep_name, "plug-in", _described(device), own, handle=device)
 
 
-def _belongs(device: Any, names: list[str]) -> bool:
-    """Whether a device is of one of the providers, or of a variation such as `OpenVINOExecutionProvider.AUTO`."""
-    return any(device.ep_name.split(".")[0] == name for name in names) if names else device.ep_name != f"CPU{SUFFIX}"
+def _belongs(device: Any, path: str, names: list[str], before: set[str]) -> bool:
+    """Whether a device came with a library: it says so, or it is of one of its providers and was not there before.
+
+    A provider may have variations, `OpenVINOExecutionProvider.AUTO`.
+    """
+    stated = device.ep_metadata.get("library_path")
+    if stated is not None:
+        return bool(stated == path)
+    return device.ep_name not in before and (not names or device.ep_name.split(".")[0] in names)
 
 
 def _provider_names(library: Any) -> list[str]:

@@ -92,6 +92,15 @@ class AffineNodes:
 
     # ---- nodes for a map
 
+    def check(self, field: Affine, x: str) -> None:
+        """Whether nodes for a map of a tensor have constants that its element type can hold.
+
+        Raises:
+            RefusedError: they don't.
+        """
+        for values in (field.scale, field.shift):
+            rounded(values, self.operands.dtype(x))
+
     def nodes(self, field: Affine, like: Node, x: str, y: str, may_be_batchnorm: bool) -> list[Node]:
         """Nodes that compute a map, the last under the name of `like`; they add their constants to the graph.
 

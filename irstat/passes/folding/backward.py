@@ -161,8 +161,10 @@ class Backward:
 
     def _rewrite(self, node: Node, slot: int, field: Affine) -> None:
         """Give an affine node another map, if that takes one node still."""
+        field = field.only_along(range(field.rank), "element")
         if field.is_identity:
             raise RefusedError("it follows arithmetic that can't take it")
+        self.nodes.check(field, node.inputs[slot])
         is_batchnorm = self.is_batchnorm or node.op_type == "BatchNormalization"
         if len(forms_of(field, is_batchnorm)) > 1:
             raise RefusedError("it follows arithmetic that can't take it")
@@ -180,8 +182,17 @@ class Backward:
         self._choices.options[what] = options
         return self._choices.taken.get(what, 0)
 
-    def ask(self, node: Node, slot: int, asked: Affine, exact: Callable[[], Affine] | None = None) -> None:
+    def ask(
+        self, node: Node, slot: int, asked: Affine, exact: Callable[[], Affine] | None = None, *, everywhere: bool = False
+    ) -> None:
         """Ask that the operand in a slot of a node be what `asked` makes of it.
+
+        Args:
+            node: reads the operand.
+            slot: where.
+            asked: of it.
+            exact: the same with elements free that nobody reads.
+            everywhere: whether it may change in the node's other slots too.
 
         Raises:
             RefusedError: it can't be.
@@ -189,6 +200,8 @@ class Backward:
         name = node.inputs[slot]
         if asked.is_identity:
             return
+        if node.inputs.count(name) > 1 and not everywhere and not self.operands.is_constant(name):
+            raise RefusedError("an operator reads the same tensor twice")
         if self.operands.is_constant(name):
             absorb(self.plan, node, slot, asked)
         else:

@@ -43,9 +43,19 @@ def _maximum(walk: Backward, node: Node, fields: Fields) -> None:
     asked = asked_of(fields)
     asked = asked.constant_along(spatial(asked.rank), "a maximum is taken over")
     _refuse_negative(asked, "a maximum")
+    if may_see_padding_alone(node):
+        raise RefusedError("it follows a maximum over windows that may lie in the padding altogether")
     if any(walk.graph.is_used(name) for name in node.outputs[1:] if name):
         raise RefusedError("it follows a maximum whose places are used, and rounding may change these")
     walk.ask(node, 0, asked)
+
+
+def may_see_padding_alone(node: Node) -> bool:
+    """Whether a window of a MaxPool may have no element but padding, whose number no scale may change."""
+    if not any(step > 1 for step in node.attrs.get("dilations", ())):
+        return False
+    padded = any(node.attrs.get("pads", ())) or str(node.attrs.get("auto_pad", "NOTSET")).startswith("SAME")
+    return padded or bool(node.attrs.get("ceil_mode", 0))
 
 
 def _refuse_negative(asked: Affine, what: str) -> None:
@@ -70,7 +80,7 @@ def reduced_axes(operands: Operands, node: Node, rank: int) -> tuple[int, ...]:
     """
     axes = axes_of(node, operands, rank)
     if not axes:
-        return () if axes is not None and node.attrs.get("noop_with_empty_axes", 0) else tuple(range(rank))
+        return () if node.attrs.get("noop_with_empty_axes", 0) else tuple(range(rank))
     return axes
 
 
@@ -196,7 +206,7 @@ def _ask_once(walk: Backward, node: Node, name: str, asked: Affine) -> None:
         for slot in slots:
             walk.ask(node, slot, asked)
     else:
-        walk.ask(node, slots[0], asked)
+        walk.ask(node, slots[0], asked, everywhere=True)
 
 
 def _extremum(walk: Backward, node: Node, fields: Fields) -> None:

@@ -84,7 +84,8 @@ class Forward:
             return
         found = self.nodes.affine(node) if len(given) == 1 else None
         if found is not None:
-            self._rewrite(node, found[0], found[1].after(given[found[0]]))
+            whole = found[1].after(given[found[0]])
+            self._rewrite(node, found[0], whole.only_along(range(whole.rank), "element"))
             return
         rule = None if node.domain else rules.get(node.op_type)
         if rule is None:
@@ -96,6 +97,7 @@ class Forward:
         forms = forms_of(whole, is_batchnorm)
         if len(forms) > 1:
             raise RefusedError("arithmetic reads it that can't take it")
+        self.nodes.check(whole, node.inputs[slot])
         self.plan.growth += weight_of(forms) - weight_of([node.op_type])
         make = lambda: self.nodes.nodes(whole, node, self.graph.node(node.name).inputs[slot], node.outputs[0], is_batchnorm)  # noqa: E731
         self.plan.rewritten[node.name] = make

@@ -14,6 +14,7 @@ from irstat.graph import Node
 from irstat.passes.folding.affine import Affine, Array, RefusedError, compact, one_number
 from irstat.passes.folding.forward import Forward, Rule
 from irstat.passes.folding.linear import along_labels, einsum_labels
+from irstat.passes.folding.operands import rounded
 from irstat.passes.folding.weights import absorb
 
 Given = dict[int, Affine]
@@ -70,6 +71,7 @@ def _unpad(walk: Forward, node: Node, scale: Array, shift: Array, rank: int) -> 
     value = one_number(numbers, float(np.max(np.abs(numbers))), walk.operands.dtype(node.inputs[0]))
     if value is None:
         raise RefusedError("a padded convolution reads it, which takes a scale only")
+    rounded(np.array(value), walk.operands.dtype(node.inputs[0]))
     half = len(pads) // 2
     edit = walk.plan.edit(node)
     edit.pad = ((0, 0, *pads[:half], 0, 0, *pads[half:]), value)

@@ -11,6 +11,7 @@ from irstat.graph import Node
 from irstat.passes.folding.affine import Affine, Array, RefusedError, written_out
 from irstat.passes.folding.commuting import (
     counts_padding,
+    may_see_padding_alone,
     pad_value,
     padded_cells,
     padding_of,
@@ -47,7 +48,11 @@ def _average(walk: Forward, node: Node, given: Given) -> None:
 def _maximum(walk: Forward, node: Node, given: Given) -> None:
     field = only_first(given, node)
     field = field.constant_along(spatial(field.rank), "a maximum is taken over")
-    if not field.is_positive or any(walk.graph.is_used(name) for name in node.outputs[1:] if name):
+    if (
+        not field.is_positive
+        or any(walk.graph.is_used(name) for name in node.outputs[1:] if name)
+        or may_see_padding_alone(node)
+    ):
         raise RefusedError("a maximum reads it, and a scale is negative")
     walk.push(node.outputs[0], field)
 

@@ -63,11 +63,12 @@ def _gemm(walk: Backward, node: Node, fields: Fields) -> None:
     if rows and columns:
         raise RefusedError("it is not one number for each row or column")
     slot = 0 if rows or not walk.operands.is_constant(node.inputs[1]) else 1
+    if columns and slot == 0:
+        raise RefusedError("the weights of the linear operator are computed, or may be overridden")
     if not walk.operands.is_constant(node.inputs[slot]) and not asked.has_no_scale:
         raise RefusedError("the weights of the linear operator are computed, or may be overridden")
     factor = asked.scale.T if node.attrs.get("transA" if slot == 0 else "transB", 0) else asked.scale
-    if rows or columns or asked.scale.size == 1:
-        walk.ask(node, slot, Affine(factor, np.zeros((1, 1))))
+    walk.ask(node, slot, Affine(factor, np.zeros((1, 1))))
     _gemm_bias(walk, node, asked)
 
 

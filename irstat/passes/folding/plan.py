@@ -247,7 +247,20 @@ class Plan:
         x = node.inputs[0]
         tensor = self.graph.tensor(x)
         output = self.operands.names.fresh(f"{x}_padded")
-        self.graph.set_tensor(Tensor(output, tensor.dtype, None, "activation"))
+        half = len(pads) // 2
+        dims = (
+            None
+            if tensor.shape is None
+            else tuple(
+                dim + pads[axis] + pads[axis + half]
+                if isinstance(dim, int)
+                else dim
+                if pads[axis] + pads[axis + half] == 0
+                else None
+                for axis, dim in enumerate(tensor.shape)
+            )
+        )
+        self.graph.set_tensor(Tensor(output, tensor.dtype, dims, "activation"))
         dtype = self.operands.dtype(x)
         name = self.operands.names.fresh(f"{node.name}_pad")
         if node.version < 11:
