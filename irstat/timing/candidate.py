@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from irstat.errors import ModelError
 from irstat.timing.measure import Clock, Run, SystemClock, timed
 from irstat.timing.memory import resident_bytes
@@ -16,6 +18,8 @@ _CHEAP_SECONDS = 0.5
 """Creations are repeated while all of them together took less."""
 
 _MOST_CREATIONS = 5
+_DEVICES = ("cuda", "cann", "dml", "webgpu")
+"""Kinds of memory that onnxruntime's Python interface can bind without more being known."""
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ def runner(session: Any, feeds: Mapping[str, Any]) -> tuple[Run, bool]:
     if hasattr(session, "disable_fallback"):
         session.disable_fallback()
     devices = [*_memories(session, "get_input_memory_infos"), *_memories(session, "get_output_memory_infos")]
-    if not any(_is_foreign(info) for info in devices):
+    if all(_device(info) == "cpu" for info in devices) or not all(map(_is_plain, feeds.values())):
         values = dict(feeds)
         return lambda: session.run(None, values), False
     binding = _bound(session, feeds)
@@ -82,6 +86,11 @@ def runner(session: Any, feeds: Mapping[str, Any]) -> tuple[Run, bool]:
         binding.synchronize_outputs()
 
     return run, True
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether onnxruntime can put a value on a device: an array of numbers."""
+    return isinstance(value, np.ndarray) and value.dtype != object
 
 
 def _bound(session: Any, feeds: Mapping[str, Any]) -> Any:
@@ -103,12 +112,9 @@ def _memories(session: Any, method: str) -> list[Any]:
     return list(getattr(session, method)()) if hasattr(session, method) else []
 
 
-def _is_foreign(info: Any) -> bool:
-    """Whether memory is the device's own: not the CPU's, and not such as the CPU reads, too."""
-    return _device(info) != "cpu" and info.device_mem_type.name == "DEFAULT"
-
-
 def _device(info: Any) -> str:
-    """`cuda` for memory named `Cuda`; OpenVINO's memory for its CPU device is the CPU's."""
+    """`cuda` for memory named `Cuda`: as onnxruntime calls devices that values can be put on; `cpu` for all others."""
     name = str(info.name).lower()
-    return "cpu" if "cpu" in name else name
+    if info.device_mem_type.name != "DEFAULT":
+        return "cpu"  # the device's, and the CPU reads it
+    return next((device for device in _DEVICES if name.startswith(device)), "cpu")

@@ -94,14 +94,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         UsageError: no such file, no such format, or it holds Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise UsageError(f"{path}: one array without a name; write it with numpy.savez(path, NAME=array)")
-            return {name: file[name] for name in file.files}
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.lib.npyio.NpzFile):
+            with content as file:
+                return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file") from error
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UsageError(f"{path}: no .npz file of plain arrays: {error}") from error
+    raise UsageError(f"{path}: one array without a name; write it with numpy.savez(path, NAME=array)")
 
 
 def _check(graph: Graph, given: Given) -> None:
@@ -125,7 +126,8 @@ def _check_array(graph: Graph, name: str, value: np.ndarray) -> None:
         return
     wanted = np.dtype(object) if tensor.dtype == "string" else helper.tensor_dtype_to_np_dtype(NUMBER_OF[tensor.dtype])
     if value.dtype != wanted and not (tensor.dtype == "string" and value.dtype.kind in "UO"):
-        raise UsageError(f"input '{name}' is of {tensor.dtype}, and the array given of {value.dtype}")
+        given = "string" if value.dtype.kind in "UO" else value.dtype
+        raise UsageError(f"input '{name}' is of {tensor.dtype}, and the array given of {given}")
 
 
 def as_fed(given: Given) -> Given:

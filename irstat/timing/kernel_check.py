@@ -14,6 +14,8 @@ from irstat.graph import Graph
 from irstat.timing.kernel_map import Kernel
 
 _BLOCKED = "com.microsoft.nchwc::Conv"
+_CONVOLUTIONS = frozenset({_BLOCKED, "Conv", "com.microsoft::FusedConv"})
+_PRODUCTS = frozenset({"Gemm", "MatMul", "com.microsoft::FusedGemm", "com.microsoft::FusedMatMul"})
 _BLOCKS = (8, 16)
 
 
@@ -27,21 +29,28 @@ class Mismatch:
     node_macs: int
 
 
-def blocked_macs(optimized: Graph, outputs: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Multiply–accumulates of convolutions in blocked layout: elements of the output × elements of a filter.
+def observed_macs(optimized: Graph, outputs: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Multiply–accumulates of convolutions and of products with stored weights, from shapes that onnxruntime observed.
 
-    A filter of one element is a batch normalization that onnxruntime runs as a convolution; it has none, as in irstat's costs.
+    A convolution has elements of the output × elements of a filter, a product elements of the output × rows of the weights. A
+    filter of one element in blocked layout is a batch normalization that onnxruntime runs as a convolution; it has none, as in
+    irstat's costs.
 
     Args:
         optimized: the model that onnxruntime ran.
-        outputs: kernel -> shape of its first output, as observed.
+        outputs: kernel -> shape of its first output.
     """
     found = {}
     for node in optimized.nodes():
-        weights = optimized.find_tensor(node.inputs[1]) if node.qualified_type == _BLOCKED else None
-        if weights is not None and weights.shape is not None and node.name in outputs:
-            taps = prod(dim for dim in weights.shape[1:] if isinstance(dim, int))
-            found[node.name] = prod(outputs[node.name]) * taps if taps > 1 else 0
+        weights = optimized.find_tensor(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
+        if weights is None or weights.kind != "constant" or node.name not in outputs:
+            continue
+        dims = [dim for dim in weights.shape or () if isinstance(dim, int)]
+        if node.qualified_type in _CONVOLUTIONS:
+            taps = prod(dims[1:])
+            found[node.name] = prod(outputs[node.name]) * (0 if node.qualified_type == _BLOCKED and taps == 1 else taps)
+        elif node.qualified_type in _PRODUCTS and len(dims) == 2:
+            found[node.name] = prod(outputs[node.name]) * dims[1 if node.attrs.get("transB") else 0]
     return found
 
 

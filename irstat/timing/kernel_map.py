@@ -83,7 +83,7 @@ class Matcher:
     def _join_unknown(self) -> None:
         for index, kernel in enumerate(self._nodes):
             for name in kernel.outputs:
-                if name and name not in self._origins.of:
+                if name and name not in self._origins.of and name not in self._origins.constants:
                     for reader in self._optimized.consumers(name):
                         first, second = self._root(index), self._root(self._position[reader.name])
                         self._cluster[max(first, second)] = min(first, second)
@@ -112,7 +112,7 @@ class Matcher:
         inputs = frozenset(
             of[name] for kernel in kernels for name in (*kernel.inputs, *kernel.captures) if name in of and name not in own
         )
-        if len(kernels) == 1 and self._origins.is_inserted(kernels[0]) and self._copies(inputs, outputs):
+        if len(kernels) == 1 and self._origins.is_inserted(kernels[0]) and self._copies(kernels[0], inputs, outputs):
             yield Kernel(kernels[0].name, kernels[0].qualified_type, kind="added")
             return
         elsewhere = _Elsewhere(self._computed, root)
@@ -121,7 +121,9 @@ class Matcher:
         for kernel in kernels:
             yield self._of_nodes(kernel, found, alone=len(kernels) == 1)
 
-    def _copies(self, inputs: frozenset[str], outputs: tuple[str, ...]) -> bool:
+    def _copies(self, kernel: Node, inputs: frozenset[str], outputs: tuple[str, ...]) -> bool:
+        if kernel.outputs[0] in self._origins.constants:
+            return True
         values = {self._source.value(name) for name in inputs}
         return bool(outputs) and all(self._source.value(name) in values for name in outputs)
 
@@ -135,7 +137,7 @@ class Matcher:
             rest = [name for name in nodes if name not in same]
             if len(same) == 1 and only(rest, MOVERS, self._source):
                 nodes, passed = tuple(same), tuple(rest)
-        kind: Kind = "unmapped" if not nodes else "node" if len(nodes) == 1 and alone else "group"
+        kind: Kind = "unmapped" if not nodes else "node" if len(nodes) == 1 else "group"
         return Kernel(kernel.name, kernel.qualified_type, nodes, passed, kind)
 
     # ---- kernels that onnxruntime added

@@ -8,6 +8,7 @@ from typing import Any
 from irstat.graph import Graph, Node
 from irstat.passes.remove_identity import passes_through
 from irstat.shapes.facts import Facts
+from irstat.shapes.value_type import TensorType
 from irstat.tensor_data import TensorData
 
 _CHANCE = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial Dropout".split())
@@ -47,6 +48,11 @@ class Source:
             return True
         found = self.graph.find_tensor(tensor)
         return found is not None and found.kind == "input"
+
+    def dtype(self, tensor: str) -> str | None:
+        """Name of a tensor's element type; None where it is not known."""
+        found = self._facts.type_of(tensor)
+        return found.dtype if isinstance(found, TensorType) else None
 
     def is_constant(self, tensor: str) -> bool:
         """Whether a tensor is stored, or does not depend on the content of any input."""

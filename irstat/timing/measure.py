@@ -146,12 +146,13 @@ def timed(run: Run, clock: Clock) -> tuple[int, int]:
 
 
 def _share_turns(samples: Sequence[Samples], plan: Plan) -> None:
-    """Runs of each turn, from the fastest warm-up of each."""
+    """Runs of each turn, from the fastest warm-up of each; one where there is no minimum time or no warm-up."""
     fastest = [min(own.warmup_ns, default=0) for own in samples]
     turn = int(1e9 * min(TURN_SECONDS, plan.min_seconds / _FEWEST_TURNS))
-    turn = max(turn, *fastest) if any(fastest) else 0
+    turn = max(turn, *fastest) if turn else 0
     for own, nanoseconds in zip(samples, fastest, strict=True):
-        own.runs_a_round = max(1, min(MOST_RUNS_A_ROUND, turn // max(1, nanoseconds)))
+        if nanoseconds:
+            own.runs_a_round = max(1, min(MOST_RUNS_A_ROUND, turn // nanoseconds))
 
 
 @contextmanager

@@ -108,11 +108,12 @@ def _recording(optimized: Graph, runs: Sequence[Run], shapes: Mapping[Key, Seque
     for node in optimized.nodes():
         stored = node.proto.name if node.proto is not None else node.name
         names.setdefault((stored, node.op_type), []).append(node.name)
+    nameless = _nameless(names, runs)
     times: dict[str, int] = {}
     observed: dict[str, Sequence[int]] = {}
     unknown: dict[Key, int] = {}
     for key in dict.fromkeys(key for run in runs for key in run.kernels):
-        same = names.get(key)
+        same = names.get(key) or nameless.pop(key, None)
         if same is None:
             unknown[key] = middle([sum(run.kernels.get(key, ())) for run in runs])
             continue
@@ -121,6 +122,17 @@ def _recording(optimized: Graph, runs: Sequence[Run], shapes: Mapping[Key, Seque
             observed[name] = shapes.get(key, ())
     overhead = middle([run.wall_us - sum(map(sum, run.kernels.values())) for run in runs])
     return Recording(optimized, runs, observed, times, unknown, middle([run.wall_us for run in runs]), overhead)
+
+
+def _nameless(names: Mapping[Key, Sequence[str]], runs: Sequence[Run]) -> dict[Key, list[str]]:
+    """Kernels without a name, which the profile calls by operator and number: those of an operator run in the file's order."""
+    found: dict[Key, list[str]] = {}
+    waiting = {op_type: list(same) for (name, op_type), same in names.items() if not name}
+    for key in dict.fromkeys(key for run in runs for key in run.kernels):
+        name, op_type = key
+        if key not in names and waiting.get(op_type) and name.removeprefix(f"{op_type}_").isdigit():
+            found[key] = [waiting[op_type].pop(0)]
+    return found
 
 
 def middle(microseconds: Sequence[int]) -> int:

@@ -91,8 +91,13 @@ def find(name: str) -> Provider:
     Raises:
         UsageError: there is none of that name, or it is not available; the message says what to install.
     """
-    listed = providers()
+    import onnxruntime
+
     wanted = name.lower()
+    for provider in _built_in(onnxruntime):  # without registering libraries, which only those need who ask for them
+        if wanted in (provider.name, provider.execution_provider.lower()):
+            return provider
+    listed = providers()
     for provider in listed:
         first_device = f"{provider.name}:{_device_key(provider.handle)}" if provider.handle is not None else provider.name
         if wanted in (provider.name, provider.execution_provider.lower(), first_device):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -192,17 +192,20 @@ def _row(subject: Subject, candidate: Candidate, samples: Samples, ratio: Ratio 
         versions=versions(),
         machine=this_machine(),
         ratio=ratio,
-        notes=(*subject.notes, *_busy(samples, candidate)),
+        notes=(*subject.notes, *_remarks(samples, candidate)),
     )
 
 
-def _busy(samples: Samples, candidate: Candidate) -> tuple[str, ...]:
-    """A remark where something else had the processors, so that wall time says little about the model."""
+def _remarks(samples: Samples, candidate: Candidate) -> Iterator[str]:
+    """Where copying is in the times; where something else had the processors, so that they say little about the model."""
+    provider = candidate.opened.provider
+    elsewhere = provider is not None and bool(provider.device) and not provider.device.startswith("CPU")
+    if elsewhere and not candidate.io_binding:
+        yield "inputs and outputs are copied in each run: its times include that"
     wall, processor = median(samples.wall_ns), median(samples.cpu_ns)
-    if candidate.io_binding or processor >= _LEAST_SHARE * wall:
-        return ()
-    share = percent(int(processor), int(wall))
-    return (f"runs had a processor for {share} of their time only: the machine was busy, or they waited for a device",)
+    if not elsewhere and not candidate.io_binding and processor < _LEAST_SHARE * wall:
+        share = percent(int(processor), int(wall))
+        yield f"runs had a processor for {share} of their time only: the machine was busy, or they waited for a device"
 
 
 def _version(provider: Provider | None) -> str:
