@@ -27,6 +27,9 @@ Weights = Literal["auto", "inside", "beside", "omit"]
 MAX_FILE_BYTES = (1 << 31) - 1
 """Protobuf's limit on one message."""
 
+_LARGEST_WITHOUT_WEIGHTS = 1 << 28
+"""Bytes up to which a file to be replaced is searched for the name of the one its weights are in."""
+
 _FIRST_WITH_FUNCTIONS = 8
 """The IR version that brought functions to models."""
 
@@ -42,7 +45,8 @@ def save(graph: Graph, path: str | os.PathLike[str], weights: Weights = "auto") 
     Args:
         graph: what to write; its sources of weights must be there unless `weights` is "omit".
         path: the file; an old one stays whole until the new one is complete.
-        weights: "inside" puts all weights into the file, "beside" those above 1 KiB into `<path>.data`, "auto" goes beside
+        weights: "inside" puts all weights into the file, "beside" those above 1 KiB into `<path>.data`, or
+            `<path>.1.data` … if that is there, "auto" goes beside
             only past protobuf's 2 GB; "omit" writes references to a data file that it does not write.
 
     Raises:
@@ -52,7 +56,7 @@ def save(graph: Graph, path: str | os.PathLike[str], weights: Weights = "auto") 
     target = Path(path)
     if not target.parent.is_dir():
         raise UsageError(f"{target}: the folder {target.parent} does not exist")
-    beside = f"{target.name}.data"
+    beside, outdated = _data_files(target)
     if weights == "auto":
         plan = Plan(beside if _payload_bytes(graph) >= _AUTO_BESIDE else None)
         pieces, length = _pieces(graph, plan)
@@ -72,10 +76,32 @@ def save(graph: Graph, path: str | os.PathLike[str], weights: Weights = "auto") 
             if plan.beside:
                 data_file = files.enter_context(atomic_file(target.with_name(beside)))
                 _write_data_file(data_file, plan.beside)
+        for old in outdated:
+            old.unlink(missing_ok=True)
     except OSError as error:
         if isinstance(error, IrstatError):
             raise
         raise UsageError(f"{target}: can't be written: {error.strerror or error}") from error
+
+
+def _data_files(target: Path) -> tuple[str, list[Path]]:
+    """(name for the weights beside a file, files that nobody needs when it is written).
+
+    A file that is there is not written over: it may be another model's, and if it is that of the file to be replaced, that one
+    has to be whole until it is.
+    """
+    old = b""
+    if os.path.isfile(target) and target.stat().st_size < _LARGEST_WITHOUT_WEIGHTS:
+        old = target.read_bytes()
+    outdated, number = [], 0
+    while True:
+        name = f"{target.name}.{number}.data" if number else f"{target.name}.data"
+        path = target.with_name(name)
+        if not os.path.isfile(path):
+            return name, outdated
+        if name.encode() in old:
+            outdated.append(path)
+        number += 1
 
 
 def to_model(graph: Graph, *, with_weights: bool = True) -> ModelProto:
