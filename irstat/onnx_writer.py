@@ -93,7 +93,8 @@ def _data_files(target: Path) -> tuple[str, list[Path]]:
     old = b""
     if os.path.isfile(target) and target.stat().st_size < _LARGEST_WITHOUT_WEIGHTS:
         old = target.read_bytes()
-    outdated, number = [], 0
+    outdated: list[Path] = []
+    number = 0
     while True:
         name = f"{target.name}.{number}.data" if number else f"{target.name}.data"
         path = target.with_name(name)

@@ -172,7 +172,7 @@ class Matcher:
         return [self._position[near.name] for near in (*producers, *readers) if near is not None]
 
     def _attributed(self, index: int, kernel: Kernel, kernels: Sequence[Kernel]) -> Kernel:
-        """An added kernel with the one it is there for: the one whose output it gives back to the user's graph, else its reader."""
+        """An added kernel with the one it is there for: the one whose output it gives back to the graph, else its reader."""
         if kernel.kind != "added":
             return kernel
         restores = self._source.is_computed(self._nodes[index].outputs[0])

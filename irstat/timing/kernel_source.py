@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
 from irstat.graph import Graph, Node
@@ -31,8 +31,6 @@ class Source:
         self._first: dict[Hashable, tuple[str, ...]] = {}
         for node in graph.nodes():
             self._identify(node)
-        self.inner = dict(_inner_nodes(graph))
-        """Name of a node in a body, however deep -> name of the node of the graph that holds the body."""
 
     def producer(self, tensor: str) -> Node | None:
         """The node that computes a tensor."""
@@ -113,13 +111,3 @@ def _hashable(value: Any) -> str:
     if isinstance(value, TensorData):
         return repr(value.array().tolist()) if value.is_small else repr(id(value))
     return repr(value)
-
-
-def _inner_nodes(graph: Graph) -> Iterator[tuple[str, str]]:
-    for node in graph.nodes():
-        pending = list(node.bodies)
-        while pending:
-            body = pending.pop()
-            for inner in body.nodes():
-                yield inner.name, node.name
-                pending += inner.bodies

@@ -66,13 +66,7 @@ def profile(  # noqa: PLR0913 # options, by name only
         MissingWeightsError: weights are in a file that is not there.
     """
     setup = Setup(provider, optimization, threads)
-    check(setup)
-    if provider != "cpu":
-        raise UsageError(
-            f"provider '{provider}': profile maps kernels of the CPU provider only; irstat time times the whole model"
-        )
-    if runs < 1 or warmup < 0:
-        raise UsageError("at least one run is needed (runs, --runs), and no fewer than 0 warm-ups")
+    _check(setup, runs, warmup)
     say = step or (lambda text: None)
     say("reading")
     with tempfile.TemporaryDirectory(prefix="irstat-") as folder:
@@ -82,23 +76,35 @@ def profile(  # noqa: PLR0913 # options, by name only
         say("mapping kernels to nodes")
         point = Study(graph, fed.shapes, raw=True).at(dict(fed.sizes))
         mapping = Matcher(Source(graph, point.facts), recording.optimized).match()
-    rows = rows_of(graph, point.priced.costs, mapping, recording.nanoseconds, recording.unknown)
-    types = {node.name: node.qualified_type for node in point.graph.nodes()}
     return Profile(
         model=name or _name(model, graph),
         setup=setup,
         dims=dict(fed.sizes),
         runs=runs,
         warmups=warmup,
-        rows=rows,
+        rows=rows_of(graph, point.priced.costs, mapping, recording.nanoseconds, recording.unknown),
         kernels=mapping.kernels,
         wall_nanoseconds=recording.wall_nanoseconds,
         overhead_nanoseconds=recording.overhead_nanoseconds,
         machine=this_machine(),
         versions=versions(),
-        unpriced=unpriced(point.priced.costs, types),
+        unpriced=_unpriced(point),
         notes=_notes(point, recording),
     )
+
+
+def _check(setup: Setup, runs: int, warmup: int) -> None:
+    check(setup)
+    if setup.provider != "cpu":
+        what = "profile maps kernels of the CPU provider only; irstat time measures the whole model"
+        raise UsageError(f"provider '{setup.provider}': {what}")
+    if runs < 1 or warmup < 0:
+        raise UsageError("at least one run is needed (runs, --runs), and no fewer than 0 warm-ups")
+
+
+def _unpriced(point: Point) -> dict[str, int]:
+    types = {node.name: node.qualified_type for node in point.graph.nodes()}
+    return dict(unpriced(point.priced.costs, types))
 
 
 def _name(model: Any, graph: Graph) -> str:

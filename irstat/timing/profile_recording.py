@@ -13,9 +13,6 @@ from irstat.onnx_reader import load
 from irstat.timing.profile_events import Key, Run, read_events
 from irstat.timing.session import Opened, Setup, create, first_line
 
-_WEIGHTS_OUTSIDE = 1 << 30
-"""Bytes of a model's files from which on the optimized model's weights go into a file of their own."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -61,7 +58,7 @@ def record(
     """
     target = folder / "optimized.onnx"
     step("creating the session")
-    opened = create(path, setup, lambda options: _configure(options, path, target))
+    opened = create(path, setup, lambda options: _configure(options, target))
     step("running")
     try:
         failed = _run(opened, path, feeds, runs + warmups)
@@ -75,17 +72,13 @@ def record(
     return _recording(optimized, found, events.output_shapes)
 
 
-def _configure(options: Any, path: Path, target: Path) -> None:
+def _configure(options: Any, target: Path) -> None:
     options.enable_profiling = True
     options.profile_file_prefix = str(target.parent / "profile")
     options.optimized_model_filepath = str(target)
-    if (
-        sum(file.stat().st_size for file in (path, *path.parent.glob(f"{path.name}*data*")) if file.is_file())
-        >= _WEIGHTS_OUTSIDE
-    ):
-        prefix = "session.optimized_model_external_initializers_"
-        options.add_session_config_entry(f"{prefix}file_name", "optimized.data")
-        options.add_session_config_entry(f"{prefix}min_size_in_bytes", "1024")
+    prefix = "session.optimized_model_external_initializers_"
+    options.add_session_config_entry(f"{prefix}file_name", "optimized.data")
+    options.add_session_config_entry(f"{prefix}min_size_in_bytes", "1024")
 
 
 def _run(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], times: int) -> int:

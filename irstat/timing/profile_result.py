@@ -60,7 +60,7 @@ class Profile:
     wall_nanoseconds: int
     """Median over runs of the time a run took, from the call to the return; profiling included."""
     overhead_nanoseconds: int
-    """Median over runs of a run's wall time less the time of its own kernels: what onnxruntime and its profiler do in between."""
+    """Median over runs of a run's wall time less the time of its own kernels: what happens in between."""
     machine: Machine
     versions: Mapping[str, str]
     unpriced: Mapping[str, int]
@@ -79,7 +79,7 @@ class Profile:
 
     @property
     def disturbance_nanoseconds(self) -> int:
-        """Wall time that is neither kernels nor overhead: what a median run lost over all medians, near 0 on a quiet machine."""
+        """Wall time that is neither kernels nor overhead: what a median run lost, near 0 on a quiet machine."""
         return self.wall_nanoseconds - self.kernel_nanoseconds - self.overhead_nanoseconds
 
     @property

@@ -211,13 +211,16 @@ def _einsum(walk: Forward, node: Node, given: Given) -> None:
     if len(terms) != 2:
         raise RefusedError("an Einsum of more than two operands reads it")
     other, own, term = 1 - slot, terms[slot], terms[1 - slot]
-    _weights(walk, node, other)
+    weight = _weights(walk, node, other)
     labels = {own[axis] for axis in range(field.rank) if field.varies_along(axis)}
     if not labels <= set(term) or len(set(own)) != len(own) or len(set(term)) != len(term):
         raise RefusedError("an Einsum reads it whose constant operand lacks an axis")
     if not field.has_no_shift:
         if any(label not in term and label not in result for label in own):
             raise RefusedError("an Einsum reads it that sums over it alone")
+        sizes = dict(zip(own, walk.dims(node.inputs[slot]), strict=True))
+        if any(label in own and size != sizes[label] for label, size in zip(term, weight, strict=True)):
+            raise RefusedError("an Einsum reads it whose constant operand is repeated")
         shift = along_labels(field.shift, own, term)
         product = walk.operands.double(node.inputs[other]) * shift
         summed = tuple(axis for axis, label in enumerate(term) if label not in result)
