@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_a_right_mapping_agrees(network: Path, tmp_path: Path, level: Level) -> 
 def test_two_kernels_swapped_are_noticed(network: Path, tmp_path: Path, level: Level) -> None:
     checked = Checked(network, tmp_path, level)
     costly = [index for index, kernel in enumerate(checked.kernels) if checked.kernel_macs.get(kernel.name)]
-    for one, other in zip(costly, costly[1:]):
+    for one, other in pairwise(costly):
         kernels = list(checked.kernels)
         kernels[one] = replace(kernels[one], nodes=checked.kernels[other].nodes)
         kernels[other] = replace(kernels[other], nodes=checked.kernels[one].nodes)
