@@ -3,9 +3,10 @@
     python benchmarks/kito_latency.py LEVEL PAIRS BATCH ORIGINAL.onnx OTHER.onnx …      LEVEL: disable, basic, all
 
 Every session has one thread, and what is taken is the processor time of the process: other work on the machine changes that
-much less than wall-clock time. After some rounds that are not counted, each round runs all files in turn (each round begins with
-the next one), and gives one ratio to the original for each of the others. The original is also loaded a second time as a
-control: what its ratio differs from 1 by is noise. Prints JSON.
+much less than wall-clock time. After some rounds that are not counted, each round runs all files in turn, beginning with the
+next one each time, and gives one ratio to the original for each of the others. The original is also loaded a second time as a
+control: what its ratio differs from 1 by is noise. Where the rounds asked for would take longer than a minute and a half,
+there are fewer, but seven at least. Prints JSON.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from typing import Any
 
 LEVELS = ("disable", "basic", "all")
 WARM_UPS = 3
-CREATIONS = 5
+NOISE = 1.02
+"""Controls are within."""
+CREATIONS = 9
 """Rounds in which sessions are created."""
+MAX_SECONDS, MIN_ROUNDS = 90, 7
+"""Rounds are fewer where they would take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +48,31 @@ class Ratios:
         low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
         return cls(median, low, high)
 
+    @property
+    def is_no_slower(self) -> bool:
+        """Whether a quarter of the rounds or more took no longer than noise explains."""
+        return self.low <= NOISE
+
     def __str__(self) -> str:
         return f"{self.median:.3f} [{self.low:.2f}–{self.high:.2f}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Files beside the original, at one level; the first of the lists is the control."""
+    """Processor seconds of files at one level, a list of rounds for each; the original is the first, its control the second."""
 
-    milliseconds: float
-    """Of a run of the original."""
-    runs: list[Ratios]
-    creation_milliseconds: float
-    creations: list[Ratios]
+    runs: list[list[float]]
+    creations: list[list[float]]
 
-    @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Latency:
-        """What a process of this program printed."""
-        lists = {key: [Ratios(**each) for each in found[key]] for key in ("runs", "creations")}
-        return cls(found["milliseconds"], lists["runs"], found["creation_milliseconds"], lists["creations"])
+    @property
+    def milliseconds(self) -> float:
+        """Of a run of the original."""
+        return 1000 * statistics.median(self.runs[0])
+
+    @property
+    def creation_milliseconds(self) -> float:
+        """Of making a session with the original."""
+        return 1000 * statistics.median(self.creations[0])
 
 
 def measured(paths: Sequence[Path], level: str, pairs: int, batch: int = 1) -> Latency:
@@ -70,7 +81,7 @@ def measured(paths: Sequence[Path], level: str, pairs: int, batch: int = 1) -> L
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])
-    return Latency.from_json(json.loads(done.stdout))
+    return Latency(**json.loads(done.stdout))
 
 
 def compare(paths: Sequence[str], level: str, pairs: int, batch: int) -> Latency:
@@ -80,22 +91,19 @@ def compare(paths: Sequence[str], level: str, pairs: int, batch: int) -> Latency
     sessions = [session(path, level) for path in files]
     feeds = feed(sessions[0], batch)
     runs = timed([lambda one=one: one.run(None, feeds) for one in sessions], pairs, WARM_UPS)
-    return Latency(
-        1000 * statistics.median(runs[0]),
-        [Ratios.of(times, runs[0]) for times in runs[1:]],
-        1000 * statistics.median(creations[0]),
-        [Ratios.of(times, creations[0]) for times in creations[1:]],
-    )
+    return Latency(runs, creations)
 
 
 def timed(actions: Sequence[Callable[[], Any]], rounds: int, warm_ups: int) -> list[list[float]]:
     """Processor seconds of each action in each round."""
     for _ in range(warm_ups):
+        started = time.perf_counter()
         for action in actions:
             action()
+        seconds = time.perf_counter() - started
     times: list[list[float]] = [[] for _ in actions]
     gc.collect()
-    for number in range(rounds):
+    for number in range(max(min(rounds, int(MAX_SECONDS / seconds)), min(rounds, MIN_ROUNDS))):
         for offset in range(len(actions)):
             index = (number + offset) % len(actions)
             start = time.process_time()
@@ -117,11 +125,11 @@ def session(path: str, level: str) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def feed(one: Any, batch: int) -> dict[str, Any]:
+def feed(one: Any, batch: int, seed: int = 0) -> dict[str, Any]:
     """Uniform random numbers from 0 to 1 for every input, as KITO compares models; named sizes are `batch`."""
     import numpy as np
 
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     shapes = {each.name: [size if isinstance(size, int) else batch for size in each.shape] for each in one.get_inputs()}
     return {name: generator.random(shape, dtype="float32") for name, shape in shapes.items()}
 

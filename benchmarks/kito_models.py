@@ -2,9 +2,10 @@
 
     python benchmarks/kito_models.py FOLDER [NAME …]
 
-Writes FOLDER/NAME.onnx for each model that is not there yet, converted with irstat, with random weights and random statistics of
-all batch norms: fresh ones have γ = 1, β = 0, μ = 0, v = 1 in all channels, which hides mistakes. Each model has a process of
-its own. Needs tensorflow, keras, tf2onnx, torch and torchvision.
+Writes FOLDER/NAME.onnx for each model that is not there yet, converted with irstat, with random weights. Fresh batch norms have
+γ = 1, β = 0, μ = 0, v = 1 in all channels, which hides mistakes; here they get random scales and shifts, and statistics near
+those of random images, so that signals neither die nor explode on the way. Each model has a process of its own. Needs
+tensorflow, keras, tf2onnx, torch and torchvision.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SOURCE = "README.md of ZFTurbo/Keras-inference-time-optimizer, commit cd41c51; NVIDIA GTX 1080, TensorFlow 1.4"
 
@@ -74,6 +76,9 @@ TORCHVISION: Mapping[str, int] = {
 
 NAMES = (*KITO, *TORCHVISION)
 
+BATCH = 4
+"""Images that statistics are taken of: half of them uniform from 0 to 1, half normally distributed."""
+
 
 def file_of(folder: Path, name: str) -> Path:
     """The file of a model; it is made, in a process of its own, where it is not there yet."""
@@ -99,13 +104,38 @@ def write(path: Path, name: str) -> None:
 
 def _write_keras(path: Path, name: str) -> None:
     import keras
-    from keras_zoo import randomize
 
     import irstat
 
+    keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, **ARGUMENTS.get(name, {}))
-    randomize(model)
+    calibrate_keras(model)
     irstat.convert(model, path)
+
+
+def calibrate_keras(model: Any) -> None:
+    """Random scales, shifts and biases; statistics as they are on random images, then changed a little for each channel."""
+    import keras
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for variable in model.trainable_variables:
+        if len(variable.shape) == 1:
+            noise = generator.standard_normal(variable.shape, dtype="float32")
+            variable.assign(1 + 0.3 * noise if variable.path.endswith("gamma") else 0.3 * noise)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    shape = (BATCH // 2, *model.input_shape[1:])
+    images = generator.random(shape, dtype="float32"), generator.standard_normal(shape, dtype="float32")
+    model(np.concatenate(images), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)
+        noise = generator.standard_normal((2, *mean.shape), dtype="float32")
+        norm.moving_mean.assign(mean + 0.2 * np.sqrt(variance) * noise[0])
+        norm.moving_variance.assign(variance * np.exp(0.2 * noise[1]))
+        norm.momentum = momentum
 
 
 def _write_torchvision(path: Path, name: str) -> None:
@@ -113,6 +143,7 @@ def _write_torchvision(path: Path, name: str) -> None:
 
     import irstat
 
+    size = TORCHVISION[name]
     with quiet():
         import torch
         import torchvision
@@ -120,8 +151,26 @@ def _write_torchvision(path: Path, name: str) -> None:
         torch.manual_seed(0)
         options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         module = randomized(torchvision.models.get_model(name, weights=None, **options))
-    size = TORCHVISION[name]
+        calibrate_torch(module, size)
     irstat.convert(module, path, irstat.ExportOptions({"x": irstat.InputSpec((1, 3, size, size))}))
+
+
+def calibrate_torch(module: Any, size: int) -> None:
+    """Statistics as they are on random images, then changed a little for each channel."""
+    import torch
+
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        shape = (BATCH // 2, 3, size, size)
+        module.train()(torch.cat([torch.rand(shape), torch.randn(shape)]))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn(norm.running_mean.shape)
+            norm.running_var *= torch.exp(0.2 * torch.randn(norm.running_var.shape))
+            norm.momentum = momentum
+    module.eval()
 
 
 def main(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ from irstat.passes.fold_batchnorm import FoldBatchnorm
 from irstat.passes.fold_constants import FoldConstants
 from irstat.passes.fuse_pad import FusePad
 from irstat.passes.inline_functions import InlineFunctions
+from irstat.passes.merge_duplicates import MergeDuplicates
 from irstat.passes.merge_initializers import MergeInitializers
 from irstat.passes.remove_dead import RemoveDead
 from irstat.passes.remove_identity import RemoveIdentity
@@ -31,6 +32,7 @@ PASSES = {
         FoldBatchnorm,
         FusePad,
         RemoveTransposes,
+        MergeDuplicates,
         MergeInitializers,
         RemoveZeroBias,
         RemoveIdentity,
@@ -46,6 +48,7 @@ __all__ = [
     "FoldConstants",
     "FusePad",
     "InlineFunctions",
+    "MergeDuplicates",
     "MergeInitializers",
     "Pass",
     "PassResult",

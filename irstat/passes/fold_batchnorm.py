@@ -22,7 +22,7 @@ from irstat.graph import Graph, Node
 from irstat.passes.base import Change, PassResult, Refusal
 from irstat.passes.folding.affine import Affine, Array, RefusedError
 from irstat.passes.folding.affine_nodes import ARITHMETIC, AffineNodes, weight_of
-from irstat.passes.folding.backward import Backward, Choices, attempts
+from irstat.passes.folding.backward import Backward, Budget, Choices, attempts
 from irstat.passes.folding.commuting import COMMUTING
 from irstat.passes.folding.forward import Forward
 from irstat.passes.folding.forward_rules import FORWARD
@@ -33,6 +33,8 @@ from irstat.passes.folding.plan import MAX_DUPLICATE_BYTES, Plan
 
 _MAX_ROUNDS = 4
 _MAX_CHAIN = 8
+_VISITS, _LEAST_VISITS = 50, 20_000
+"""Nodes that may be visited for each node of the graph, and in any graph, before the pass looks less far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ class _Folder:
     options: FoldBatchnorm
     result: PassResult
     rank: dict[str, float] = field(default_factory=dict)
+    budget: Budget = field(default_factory=lambda: Budget(0))
 
     def run(self) -> None:
         """Fold until nothing more folds."""
         refusals: dict[str, Refusal] = {}
         for number in range(_MAX_ROUNDS):
             order = self.graph.nodes()
+            self.budget = Budget(_VISITS * len(order) + _LEAST_VISITS)
             self.rank = {node.name: float(index) for index, node in enumerate(order)}
             before = self.result.changed
             refusals = {}
@@ -186,11 +190,11 @@ class _Attempt:
         def make(choices: Choices) -> Plan:
             plan = self._plan()
             plan.leaves_shift = leaves_shift
-            walk = Backward(plan, self.nodes, self.folder.rank, choices)
+            walk = Backward(plan, self.nodes, self.folder.rank, choices, self.folder.budget)
             walk.run({**COMMUTING, **LINEAR}, self._x, self.node, asked)
             return plan
 
-        return attempts(make)
+        return attempts(make, self.folder.budget)
 
     def _backward(self) -> str:
         plan = self._planned_backward(self.own)

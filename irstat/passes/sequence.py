@@ -25,6 +25,7 @@ DEFAULT: tuple[str, ...] = (
     "remove_identity",
     "fold_batchnorm",
     "merge_initializers",
+    "merge_duplicates",
     "remove_dead",
 )
 """What is always safe, in the order it runs."""

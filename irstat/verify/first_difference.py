@@ -45,7 +45,7 @@ def first_difference(
     Raises:
         ModelError: onnxruntime can't run a model with more outputs.
     """
-    for names in _batches(_common(original.graph, candidate.graph, facts), facts):
+    for names in _batches(common_tensors(original.graph, candidate.graph, facts), facts):
         found = [model.exposing(names).run(given, names) for model, given in zip((original, candidate), feeds, strict=True)]
         for name, one, other in zip(names, *found, strict=True):
             difference = tensor_difference(name, one, other, precisions[name], amplification)
@@ -72,7 +72,7 @@ def located(graph: Graph, tensor: str, difference: float) -> FirstDifference:
     return FirstDifference(tensor, node.name, node.qualified_type, node.layer, difference)
 
 
-def _common(original: Graph, candidate: Graph, facts: Facts) -> list[str]:
+def common_tensors(original: Graph, candidate: Graph, facts: Facts) -> list[str]:
     """Floating tensors that nodes of both graphs compute, in the original's order."""
     names = []
     for node in original.nodes():

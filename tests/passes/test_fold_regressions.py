@@ -118,7 +118,38 @@ EMPTY = keeps(
     a=np.array([-1, 0, 0, 0, 0, -1]), **SAME,
 )  # fmt: skip
 
+REPEATED_LABEL = keeps(
+    "a stored operand of size 1 along a label is repeated to the other's free size: the shift counted once, not at each place",
+    "regression",
+    "float[6,1,T] x => float[6,1,3] y { b = norm(x, n)  y = Einsum<equation: string=\"abc,acd->abd\">(b, w) }",
+    w=(6, 1, 3), n=Norm(1), **SAME,
+)  # fmt: skip
+
+FREE_CHANNELS = keeps(
+    "one number for all channels, of which nobody knows how many there are, became a batch normalization of one channel",
+    "regression",
+    "float[H,1,5,1] x => float[A,B] y { b = norm(x, n)  f = Flatten(b)  t = Transpose(f)  y = Div(t, k) }",
+    n=Norm(1), k=np.array([0.8], np.float32),
+)  # fmt: skip
+FREE_NORMALIZED = keeps(
+    "a new bias of a layer normalization had one element where its scale has four",
+    "regression",
+    "float[N,C] x => y { l = LayerNormalization<axis: int=-1>(x, g)  y = Add(l, k) }",
+    g=(3,), k=np.array([0.8], np.float32), **SAME,
+)  # fmt: skip
+
+FREE_CHANNELS = keeps(
+    "a single number behind a free number of channels became a batch normalization of one channel",
+    "regression",
+    "float[H,1,5,1] x => float[A,B] y { b = norm(x, n)  f = Flatten(b)  t = Transpose(f)  y = Div(t, k) }",
+    n=Norm(1), k=np.array([1.5], np.float32), **SAME,
+)  # fmt: skip
+
 REGRESSIONS = [
+    FREE_CHANNELS,
+    FREE_CHANNELS,
+    FREE_NORMALIZED,
+    REPEATED_LABEL,
     LEFT_GEMM, LEFT_GEMM_SIZES, LEFT_GEMM_REPEATED, TWICE_GEMM, TWICE_PRELU, NO_AXES, NO_AXES_FORWARD, NO_AXES_RANK, HALF_DONE,
     TOO_LARGE_TOGETHER, NOT_READ, GONE_IN_FRONT, GONE_IN_FRONT_OUTPUT, NOTHING_BUT_PADDING, PAD_OF_NOTHING, SQUEEZED, EMPTY,
 ]  # fmt: skip

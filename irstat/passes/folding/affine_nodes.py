@@ -101,6 +101,11 @@ class AffineNodes:
         for values in (field.scale, field.shift):
             rounded(values, self.operands.dtype(x))
 
+    def fits_batchnorm(self, field: Affine, x: str) -> bool:
+        """Whether the number of channels that a batch normalization of a tensor would have is known."""
+        dims = named(self.operands, x)
+        return max(field.scale.size, field.shift.size) > 1 or (len(dims) > 1 and isinstance(dims[1], int))
+
     def nodes(self, field: Affine, like: Node, x: str, y: str, may_be_batchnorm: bool) -> list[Node]:
         """Nodes that compute a map, the last under the name of `like`; they add their constants to the graph.
 

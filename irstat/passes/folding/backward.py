@@ -23,8 +23,9 @@ from irstat.passes.restore import EPSILON
 
 _ONLY_SHAPE = frozenset({"Shape", "Size"})
 _SELECTIVE = frozenset({"Slice", "Split", "Gather"})
-_MAX_NODES = 400
-_MAX_ATTEMPTS = 48
+_MAX_NODES, _FEW_NODES = 400, 16
+_MAX_ATTEMPTS, _FEW_ATTEMPTS = 48, 2
+_MAX_JOINED = 8
 
 _GONE, _TAKES_SHIFT, _TAKES_ALL, _KEEPS_SCALE = range(4)
 """What becomes of an affine node on the way: it goes altogether; it adds the shift, and the scale goes on; it takes the whole
@@ -41,6 +42,22 @@ class Request:
     """Where elements that nobody reads may be changed like their neighbours."""
     exact: Callable[[], Affine]
     """Where these are free."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Visits of nodes that one pass may spend before it looks less far, so that no graph takes it quadratic time."""
+
+    left: int
+
+    def spend(self) -> None:
+        """One visit."""
+        self.left -= 1
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether to look less far."""
+        return self.left < 0
 
 
 @dataclass(slots=True)
@@ -64,8 +81,8 @@ class Choices:
 class Backward:
     """One attempt."""
 
-    def __init__(self, plan: Plan, nodes: AffineNodes, rank: Mapping[str, float], choices: Choices) -> None:
-        self.plan, self.nodes, self.rank = plan, nodes, rank
+    def __init__(self, plan: Plan, nodes: AffineNodes, rank: Mapping[str, float], choices: Choices, budget: Budget) -> None:
+        self.plan, self.nodes, self.rank, self.budget = plan, nodes, rank, budget
         self.is_batchnorm = False
         """Whether the map is that of a batch normalization, so that arithmetic it meets may become one."""
         self.graph: Graph = plan.graph
@@ -87,7 +104,8 @@ class Backward:
         self.request(x, last.name, asked)
         while self._pending:
             _, name = heapq.heappop(self._pending)
-            if len(self._queued) > _MAX_NODES:
+            self.budget.spend()
+            if len(self._queued) > (_FEW_NODES if self.budget.is_spent else _MAX_NODES):
                 raise RefusedError("too many operators lie between it and the linear ones")
             node = self.graph.node(name)
             self._visit(rules, node, tuple(self._field(node, output) for output in node.outputs))
@@ -166,6 +184,7 @@ class Backward:
             raise RefusedError("it follows arithmetic that can't take it")
         self.nodes.check(field, node.inputs[slot])
         is_batchnorm = self.is_batchnorm or node.op_type == "BatchNormalization"
+        is_batchnorm = is_batchnorm and self.nodes.fits_batchnorm(field, node.inputs[slot])
         if len(forms_of(field, is_batchnorm)) > 1:
             raise RefusedError("it follows arithmetic that can't take it")
         make = lambda: self.nodes.nodes(field, node, node.inputs[slot], node.outputs[0], is_batchnorm)  # noqa: E731
@@ -259,6 +278,8 @@ class Backward:
 
     def _join(self, name: str, others: list[Node]) -> bool:
         """Let other affine nodes that read a tensor ask too, so that they are folded with this one; whether all of them do."""
+        if len(others) > _MAX_JOINED:
+            return False
         found = [(user, pair) for user in others if (pair := self._own(user)) is not None]
         outputs = [user for user, _ in found if user.outputs[0] in self.graph.outputs]
         if len(found) < len(others) or (outputs and (len(outputs) > 1 or name in self._requests)):
@@ -299,12 +320,12 @@ def _together(fields: Iterator[Affine]) -> Affine:
     return result
 
 
-def attempts(make: Callable[[Choices], Plan]) -> Plan | RefusedError:
+def attempts(make: Callable[[Choices], Plan], budget: Budget) -> Plan | RefusedError:
     """The plan of the first attempt that succeeds, else why the first one failed."""
     choices: Choices | None = Choices()
     first: RefusedError | None = None
-    for _ in range(_MAX_ATTEMPTS):
-        if choices is None:
+    for number in range(_MAX_ATTEMPTS):
+        if choices is None or (number >= _FEW_ATTEMPTS and budget.is_spent):
             break
         try:
             return make(choices)

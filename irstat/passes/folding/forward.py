@@ -94,6 +94,7 @@ class Forward:
 
     def _rewrite(self, node: Node, slot: int, whole: Affine) -> None:
         is_batchnorm = self.is_batchnorm or node.op_type == "BatchNormalization"
+        is_batchnorm = is_batchnorm and self.nodes.fits_batchnorm(whole, node.inputs[slot])
         forms = forms_of(whole, is_batchnorm)
         if len(forms) > 1:
             raise RefusedError("arithmetic reads it that can't take it")

@@ -123,8 +123,7 @@ class Plan:
             raise RefusedError("the bias of the linear operator is computed, or may be overridden")
         dtype = self.operands.dtype(given)
         values = transformed(self.operands.array(given), scale * factor, np.asarray(shift), dtype)
-        tensor = self.operands.tensor(given)
-        self.edit(node).inputs[slot] = Constant(f"{given}_folded", values, dtype, tensor.role if tensor is not None else None)
+        self.edit(node).inputs[slot] = Constant(f"{given}_folded", values, dtype, "parameter")
 
     # ---- carrying it out
 
