@@ -33,7 +33,7 @@ from irstat.passes.folding.plan import MAX_DUPLICATE_BYTES, Plan
 
 _MAX_ROUNDS = 4
 _MAX_CHAIN = 8
-_VISITS, _LEAST_VISITS = 50, 20_000
+_VISITS, _LEAST_VISITS = 4, 5_000
 """Nodes that may be visited for each node of the graph, and in any graph, before the pass looks less far."""
 
 
