@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,9 +73,13 @@ def keras_export(exports: Exports, name: str, how: str) -> Path:
             "CUDA_VISIBLE_DEVICES": "",
             "KERAS_BACKEND": "torch" if torch else "tensorflow",
         }
-        command = [sys.executable, "-c", EXPORT, name, str(path.parent), *routes]
-        done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            command = [sys.executable, "-c", EXPORT, name, folder, *routes]
+            done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr[-2000:]
+            for file in Path(folder).glob("*.onnx"):
+                if not path.with_name(file.name).exists():  # what is there may be in use
+                    file.replace(path.with_name(file.name))
 
     return exports.get(f"folded/{name}-{how}", write)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -82,14 +83,25 @@ def test_rounds_are_medians_of_turns() -> None:
     assert own.rounds() == [2, 5]
 
 
+@pytest.fixture
+def collecting() -> Iterator[None]:
+    """Garbage collection on, whatever tests before did (the command line switches it off)."""
+    was_on = gc.isenabled()
+    gc.enable()
+    yield
+    if not was_on:
+        gc.disable()
+
+
+@pytest.mark.usefixtures("collecting")
 def test_garbage_is_not_collected_meanwhile() -> None:
-    assert gc.isenabled()
     clock = FakeClock()
     measure([clock.run("a", 1)], Plan(0.0, 2, 1), clock)
     assert clock.collecting == [False] * 5
     assert gc.isenabled()
 
 
+@pytest.mark.usefixtures("collecting")
 def test_an_interrupt_goes_through_and_leaves_collection_on() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
