@@ -46,13 +46,12 @@ def _conv(walk: Forward, node: Node, given: Given) -> None:
     if np.any(shift):
         _unpad(walk, node, scale, shift, len(weight))
         values = walk.operands.array(node.inputs[1])
-        axes = tuple(range(1, len(weight)))
-        added = np.array([_dot(values[row], by_output[1][row].reshape(-1, *tail), axes) for row in range(weight[0])])
+        added = np.array([_dot(values[row], by_output[1][row].reshape(-1, *tail)) for row in range(weight[0])])
         walk.plan.bias(node, 2, np.ones(weight[0]), added)
     _scaled(walk, node, 1, by_output[0].reshape(*by_output[0].shape, *tail))
 
 
-def _dot(values: Array, factor: Array, axes: tuple[int, ...]) -> float:
+def _dot(values: Array, factor: Array) -> float:
     return float(np.sum(values.astype(np.float64) * factor))
 
 

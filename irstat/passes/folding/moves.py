@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -333,9 +333,3 @@ _RULES: Mapping[str, _Rule] = {
     "Upsample": _resize,
     "Pad": _pad,
 }
-
-
-def sizes_along(operands: Operands, names: Sequence[str], axis: int) -> list[int] | None:
-    """Sizes of several tensors along one axis; None where one is not known."""
-    sizes = [named(operands, name)[axis] for name in names]
-    return [size for size in sizes if isinstance(size, int)] if all(isinstance(size, int) for size in sizes) else None

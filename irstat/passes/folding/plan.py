@@ -84,7 +84,7 @@ class Plan:
         dtype = self.operands.dtype(like)
         return Constant(name, rounded(values, dtype), dtype, "parameter")
 
-    def transform(self, node: Node, slot: int, scale: Array, shift: Array | None = None, dtype: str | None = None) -> None:
+    def transform(self, node: Node, slot: int, scale: Array, shift: Array | None = None) -> None:
         """Let a constant operand be scale · operand + shift, of the shape that all three have together.
 
         Raises:
@@ -95,7 +95,7 @@ class Plan:
             return
         if not self.operands.is_constant(name):
             raise RefusedError("the weights of the linear operator are computed, or may be overridden")
-        dtype = dtype or self.operands.dtype(name)
+        dtype = self.operands.dtype(name)
         shift = np.zeros((1,) * scale.ndim) if shift is None else shift
         self.refuse_copies(name, node)
         values = transformed(self.operands.array(name), scale, shift, dtype)
