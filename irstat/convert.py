@@ -6,6 +6,8 @@ found and asked without importing its framework; only `export` does that.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +15,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from irstat.errors import ConverterConflictError, MissingDependencyError, UsageError
+from irstat.errors import ConverterConflictError, IrstatError, MissingDependencyError, UsageError
+from irstat.onnx_reader import load
+from irstat.onnx_writer import save
 
 GROUP = "irstat.converters"
 EXPORTER_KEY = "irstat.exporter"
@@ -150,6 +154,22 @@ def convert(model: object, target: Path | str, options: ExportOptions | None = N
         options: inputs, opset, trust.
 
     Raises:
+        UsageError: the file can't be written; an old one of that name is left whole.
         UsageError, MissingDependencyError, ConversionError, UntrustedCodeError: as `Converter.export`.
     """
-    return converter_for(model).export(model, Path(target), options or ExportOptions())
+    converter, target = converter_for(model), Path(os.path.realpath(target))
+    if not target.parent.is_dir():
+        raise UsageError(f"{target}: the folder {target.parent} does not exist")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".irstat-", dir=target.parent) as folder:
+            written = Path(folder) / target.name
+            exporter = converter.export(model, written, options or ExportOptions())
+            if len(list(written.parent.iterdir())) == 1:
+                written.replace(target)
+            else:
+                save(load(written), target, weights="beside")
+    except OSError as error:
+        if isinstance(error, IrstatError):
+            raise
+        raise UsageError(f"{target}: can't be written: {error.strerror or error}") from error
+    return exporter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -41,6 +42,48 @@ def test_built_in_converters_are_listed_and_satisfy_the_protocol() -> None:
         assert isinstance(converter, Converter)
         assert converter.name == found.name
         assert found.distribution == "irstat"
+
+
+class Failing:
+    """Writes half a model, as a disk that fills up leaves it."""
+
+    name = "failing"
+    suffixes = ()
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def recognises(self, model: object) -> bool:
+        return True
+
+    def export(self, model: object, target: Path, options: ExportOptions) -> str:
+        target.write_bytes(b"half")
+        target.with_name(f"{target.name}.data").write_bytes(b"half")
+        raise self.error
+
+
+FAILURES = [
+    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), UsageError, "net.onnx: can't be written: No space left on device"),
+    (ConversionError("no"), ConversionError, "^no$"),
+    (KeyboardInterrupt(), KeyboardInterrupt, "^$"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "text"), FAILURES, ids=["full disk", "conversion", "interrupt"])
+def test_a_failed_conversion_leaves_the_old_file_and_nothing_else(
+    error: BaseException, kind: type[BaseException], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["irstat.convert"], "converter_for", lambda model: Failing(error))
+    target = tmp_path / "net.onnx"
+    target.write_bytes(b"old")
+    with pytest.raises(kind, match=text):
+        convert_function(object(), target)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("net.onnx", b"old")]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        convert_function(tmp_path / "net.pt2", tmp_path / "none" / "net.onnx")
 
 
 def test_a_foreign_converter_is_listed_and_used(with_foreign: dict[str, str], tmp_path: Path) -> None:
