@@ -89,9 +89,37 @@ def save(program: Any, target: Path) -> str:
     """Write an ONNX program with the record of how it was made."""
     exporter = f"torch.onnx {torch.__version__}, dynamo exporter, optimize=False"
     program.model.metadata_props[EXPORTER_KEY] = exporter
+    _remove_casts(program.model.graph)
     size = sum(value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value is not None)
     program.save(str(target), external_data=size > _MAX_INLINE_BYTES)
     return exporter
+
+
+def _remove_casts(graph: Any) -> None:
+    """Remove casts of constants to the type that they have.
+
+    Without its optimizations, torch puts one before each constant. onnxruntime then finds no constants where it looks for
+    them, fuses nothing, and takes 2.5 times as long for mobilenet_v2. With its optimizations, torch would fold batch norms.
+    """
+    for node in list(graph):
+        if node.op_type != "CastLike":
+            continue
+        value, like, cast = *node.inputs, node.outputs[0]
+        known = _constant_type(value)
+        if known is not None and known == like.dtype and not cast.is_graph_output():
+            cast.replace_all_uses_with(value)
+            graph.remove(node, safe=True)
+
+
+def _constant_type(value: Any) -> Any:
+    """Element type of what a Constant node gives; None for anything else."""
+    producer = value.producer()
+    if producer is None or producer.op_type != "Constant" or len(producer.attributes) != 1:
+        return None
+    ((name, attribute),) = producer.attributes.items()
+    if name == "value":
+        return attribute.value.dtype
+    return {"value_float": onnx.TensorProto.FLOAT, "value_int": onnx.TensorProto.INT64}.get(name)
 
 
 def _torchscript(
