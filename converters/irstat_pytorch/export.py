@@ -104,7 +104,7 @@ def _remove_casts(graph: Any) -> None:
     for node in list(graph):
         if node.op_type != "CastLike":
             continue
-        value, like, cast = *node.inputs, node.outputs[0]
+        (value, like), cast = node.inputs, node.outputs[0]
         known = _constant_type(value)
         if known is not None and known == like.dtype and not cast.is_graph_output():
             cast.replace_all_uses_with(value)
