@@ -1,10 +1,9 @@
 """How much of onnxruntime's kernel time `irstat profile` gives back to the model's own nodes, and whether that can be right.
 
-    python -m benchmarks.profile_mapping FOLDER [NAME ...]
+    python -m benchmarks.profile_mapping FOLDER [NAME ...] > docs/profile_mapping.md
 
 exports each model with random weights into FOLDER (kept for the next time), profiles it without optimizations and with all of
-them, and prints a Markdown table. "given back" is the time of nodes and of added kernels that a node needs. "wrong" counts
-kernels whose multiply–accumulates, from the kernel's own shapes, are not those of the nodes that they are said to cover.
+them, and prints a Markdown page.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import irstat
 from irstat.analyze import Study
 from irstat.onnx_reader import load
-from irstat.report.numbers import percent
+from irstat.report.numbers import duration, percent
 from irstat.timing.inputs import feeding
 from irstat.timing.kernel_check import mismatches, observed_macs, padded_macs
 from irstat.timing.kernel_map import Matcher
@@ -28,7 +28,14 @@ from irstat.timing.profile_rows import rows_of
 from irstat.timing.session import Level, Setup
 from tests.support.exports import export, frameworks, randomize, torchvision_model, transformers_model
 
-RUNS, WARMUPS = 5, 2
+RUNS, WARMUPS, REPEATS = 5, 2, 5
+MAPPING = """What `irstat profile` does with the time that onnxruntime's profile tells, one thread. Of nodes: time of kernels
+that do the work of the model's nodes. Added: kernels that onnxruntime put in (reorders, copies). Given back: both, where a node
+is known that needs the added kernel. Groups: sets of nodes that share a kernel. Wrong: kernels whose multiply–accumulates,
+from the kernel's own shapes, are not the sum of those of the nodes that they are said to cover; so many could be checked."""
+STEADINESS = f"""The same models, {REPEATS} profiles of 10 runs each. Kernels and wall: of the first. Ranges: from the smallest
+to the largest of the {REPEATS} medians, as a share of the middle one. Between kernels: median over runs of what a run's own
+kernels leave of its wall time."""
 HEADERS = (
     "model",
     "level",
@@ -135,11 +142,32 @@ def table(folder: Path, names: list[str]) -> Iterator[str]:
             yield f"| {' | '.join(measured(path, level))} |"  # type: ignore[arg-type]
 
 
+def steadiness(folder: Path, names: list[str]) -> Iterator[str]:
+    """Sum of kernels beside wall time at one thread, and how far printed medians of several invocations are apart."""
+    yield "| model | level | kernels | wall | kernels ÷ wall | between kernels | range of wall medians | of kernel sums |"
+    yield "| --- | --- |" + " ---: |" * 6
+    for name in names or MODELS:
+        for level in ("disable", "all"):
+            found = [irstat.profile(folder / f"{name}.onnx", optimization=level) for _ in range(REPEATS)]  # type: ignore[arg-type]
+            walls = sorted(each.wall_nanoseconds for each in found)
+            kernels = sorted(each.kernel_nanoseconds for each in found)
+            one = found[0]
+            ranges = (percent(ordered[-1] - ordered[0], ordered[REPEATS // 2]) for ordered in (walls, kernels))
+            shares = (percent(time, one.wall_nanoseconds) for time in (one.kernel_nanoseconds, one.overhead_nanoseconds))
+            times = (duration(one.kernel_nanoseconds), duration(one.wall_nanoseconds))
+            yield f"| {' | '.join((name, level, *times, *shares, *ranges))} |"
+
+
 def main(arguments: list[str]) -> None:
     if not arguments:
         sys.exit(__doc__)
-    print(f"`python -m benchmarks.profile_mapping FOLDER {' '.join(arguments[1:])}`\n")
-    for line in table(Path(arguments[0]), arguments[1:]):
+    folder, names = Path(arguments[0]), arguments[1:]
+    command = " ".join(["python -m benchmarks.profile_mapping FOLDER", *names])
+    print(f"# Kernels given back to the model's own nodes\n\n    {command} > docs/profile_mapping.md\n\n{MAPPING}\n")
+    for line in table(folder, names):
+        print(line, flush=True)
+    print(f"\n## Kernels and wall time\n\n{STEADINESS}\n")
+    for line in steadiness(folder, names):
         print(line, flush=True)
 
 

@@ -7,6 +7,7 @@ print(report.totals["macs"], report.totals["params"])
 """
 
 from irstat.analyze import analyze
+from irstat.compare import Comparison, compare
 from irstat.convert import ExportOptions, InputSpec, convert
 from irstat.cost.cost import Arithmetic, Cost
 from irstat.errors import (
@@ -37,6 +38,7 @@ from irstat.verify import Verification, verify
 __all__ = [
     # what to do
     "analyze",
+    "compare",
     "convert",
     "load",
     "optimize",
@@ -48,6 +50,7 @@ __all__ = [
     "verify",
     # what comes out
     "Arithmetic",
+    "Comparison",
     "Cost",
     "ExportOptions",
     "Graph",

@@ -11,7 +11,9 @@ from importlib.metadata import version
 
 from irstat import operators
 from irstat.cli.analyze import add_analyze
+from irstat.cli.compare import add_compare
 from irstat.cli.convert import add_convert
+from irstat.cli.machine import add_machine
 from irstat.cli.optimize import add_optimize
 from irstat.cli.options import BAD_INPUT, INTERRUPTED, OK, Parser, write
 from irstat.cli.profile import add_profile
@@ -55,10 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     add_analyze(commands)
     add_convert(commands)
     add_optimize(commands)
+    add_compare(commands)
     add_verify(commands)
     add_time(commands)
     add_profile(commands)
     add_providers(commands)
+    add_machine(commands)
     ops = commands.add_parser("ops", help="list the operators irstat knows, and how it prices them")
     ops.add_argument("--format", choices=("text", "markdown"), default="text")
     ops.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")

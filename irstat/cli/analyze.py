@@ -7,18 +7,27 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from irstat.analyze import analyze
+from irstat.cli.budget_options import add_budgets, budgets_of, checked, print_failures
 from irstat.cli.options import CHECK_FAILED, OK, Parser, add_model, dims_of, model_of, whole_number, write
+from irstat.cli.plot import add_plot, plot_request
 from irstat.cost.conventions import CONVENTIONS
 from irstat.errors import UsageError
 from irstat.model_argument import ModelArgument
 from irstat.progress import progress
 from irstat.report.formats import FORMATS
+from irstat.report.printable import printable
 from irstat.report.report import Report
 from irstat.report.table import COLUMNS_SHOWN, View
 from irstat.sweep import as_table, parse_sweep, sweep
+
+if TYPE_CHECKING:
+    from irstat.gates.budget import BudgetResult
+    from irstat.prediction.calibration import Calibration
 
 
 def add_analyze(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -40,18 +49,30 @@ def add_analyze(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--sort", metavar="COL", help=f"order by a column (text, markdown): {', '.join(COLUMNS_SHOWN)}")
     command.add_argument("--top", type=whole_number, metavar="N", help="show the N dearest rows; 0 for all (text, markdown)")
     command.add_argument("--strict", action="store_true", help="exit with 1 if something could not be priced")
+    command.add_argument("--predict", action="store_true", help="estimate latency from what irstat machine measured")
+    command.add_argument("--threads", type=whole_number, default=1, metavar="N", help="for --predict (1)")
+    add_budgets(command)
     command.add_argument("--format", choices=tuple(FORMATS), default="text")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
+    add_plot(command, "MACs and parameters per layer and activation memory")
     command.set_defaults(run=_analyze)
 
 
 def _analyze(options: argparse.Namespace) -> int:
     model, dims = model_of(options), dims_of(options)
     view = View(options.group_by, options.depth, options.sort, options.top)
+    budgets = budgets_of(options, model)
     if options.sweep is not None:
         if options.convention is not None:
             raise UsageError("--sweep and --convention don't go together")
+        if options.predict:
+            raise UsageError("--sweep and --predict don't go together")
+        if options.plot is not None:
+            raise UsageError("--sweep and --plot don't go together")
+        if budgets:
+            raise UsageError("--sweep and --budget don't go together")
         return _sweep(options, model, dims)
+    picture, machine = plot_request(options), _measured(options)
     with progress(f"analyzing {model.name}") as step, model.onnx_file(step) as path:
         inputs = model.inputs if model.is_onnx else None
         report = analyze(
@@ -65,12 +86,33 @@ def _analyze(options: argparse.Namespace) -> int:
             step=step,
         )
         report.model = replace(report.model, name=model.name, path=model.text)
-        _show(report, view, options)
+        if machine is not None:
+            from irstat.prediction.predict import predict
+
+            step("predicting")
+            report.latency = predict(report, machine)
+        results = checked(report, budgets)
+        _show(report, view, options, results)
+        if picture is not None:
+            picture.draw(report)
+    kept = print_failures(results)
     if options.strict and (report.lower_bound or report.unknown_shapes):
         what = ", ".join(report.unpriced) or f"shape of {report.unknown_shapes[0].name}"
         print(f"irstat: --strict: not everything could be priced: {what}", file=sys.stderr)
         return CHECK_FAILED
-    return OK
+    return OK if kept else CHECK_FAILED
+
+
+def _measured(options: argparse.Namespace) -> Calibration | None:
+    """What prediction needs; None unless it was asked for."""
+    if not options.predict:
+        return None
+    for name in ("raw", "convention"):
+        if getattr(options, name):
+            raise UsageError(f"--predict and --{name} don't go together")
+    from irstat.prediction.calibration import kept
+
+    return kept(threads=options.threads)
 
 
 def _sweep(options: argparse.Namespace, model: ModelArgument, dims: dict[str, int]) -> int:
@@ -95,12 +137,20 @@ def _sweep(options: argparse.Namespace, model: ModelArgument, dims: dict[str, in
     return OK
 
 
-def _show(report: Report, view: View, options: argparse.Namespace) -> None:
+def _show(report: Report, view: View, options: argparse.Namespace, results: Sequence[BudgetResult]) -> None:
     if options.format == "text" and options.output is None and sys.stdout.isatty():
         from rich.console import Console
 
         from irstat.report.as_text import print_text
 
         print_text(report, view, Console(highlight=False, emoji=False))
-        return
-    write(FORMATS[options.format](report, view), options.output)
+        if results:
+            from irstat.gates.as_text import budget_table
+
+            write("\n".join(("", *map(printable, budget_table(results)), "")), None)
+    elif results:
+        from irstat.gates.formats import with_budgets
+
+        write(with_budgets(report, view, results, options.format), options.output)
+    else:
+        write(FORMATS[options.format](report, view), options.output)

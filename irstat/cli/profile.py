@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from irstat.cli.options import OK, Parser, add_model, dims_of, model_of, whole_number, write
+from irstat.cli.plot import add_plot, plot_request
 from irstat.errors import UsageError
 from irstat.progress import progress
 from irstat.report.printable import printable
 from irstat.timing.inputs import read_arrays
+from irstat.timing.openvino_outputs import aloud
 from irstat.timing.profile import profile
 from irstat.timing.profile_render import FORMATS, SORTABLE, ProfileView
 from irstat.timing.session import LEVELS
@@ -26,7 +28,7 @@ def add_profile(commands: argparse._SubParsersAction[Parser]) -> None:
         " are shared out, kernels that onnxruntime added have rows of their own, and rows add up to the time of all kernels.",
     )
     add_model(command)
-    command.add_argument("--provider", metavar="P", default="cpu", help="cpu")
+    command.add_argument("--provider", metavar="P", default="cpu", help="cpu, or openvino")
     command.add_argument("--optimization", choices=LEVELS, default="all", help="onnxruntime's own (all)")
     command.add_argument("--threads", type=whole_number, default=1, metavar="N", help="within an operator (1)")
     command.add_argument("--batch", type=whole_number, metavar="N", help="bind every free leading size of the inputs")
@@ -41,12 +43,14 @@ def add_profile(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--top", type=whole_number, metavar="N", help="show the N slowest rows; 0 for all (text, markdown)")
     command.add_argument("--format", choices=tuple(FORMATS), default="text")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
+    add_plot(command, "time per layer, the roofline and activation memory")
     command.set_defaults(run=_profile)
 
 
 def _profile(options: argparse.Namespace) -> int:
     model, dims = model_of(options), dims_of(options)
     view = ProfileView(options.group_by, options.depth, options.sort, options.top)
+    picture = plot_request(options)
     inputs: dict[str, Any] = {name: spec.shape for name, spec in model.inputs.items()} if model.is_onnx else {}
     arrays = read_arrays(Path(options.input_file)) if options.input_file is not None else {}
     for name in inputs.keys() & arrays.keys():
@@ -66,8 +70,12 @@ def _profile(options: argparse.Namespace) -> int:
             name=model.name,
             step=step,
         )
+    for line in aloud(result.runtime, result.difference) if result.runtime else ():
+        print(f"irstat: warning: {printable(line)}", file=sys.stderr)
     lost = [row.name for row in result.rows if row.status == "not found" or row.kind == "unmapped"]
     if lost:
         print(f"irstat: warning: {printable(f'{len(lost)} rows without a counterpart: {lost[0]} …')}", file=sys.stderr)
     write(FORMATS[options.format](result, view), options.output)
+    if picture is not None:
+        picture.draw(result)
     return OK

@@ -43,6 +43,8 @@ class Memory:
     """Inputs of the graph, live before the first node runs."""
     steps: tuple[tuple[str, ...], tuple[int, ...]] = field(default=((), ()), repr=False)
     """Names of the nodes in execution order, and live bytes while each runs."""
+    training_tensors: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    """(name, bytes) of the activations that training keeps, in no order; what else it keeps is no tensor of the graph."""
 
     @property
     def timeline(self) -> list[Step]:
@@ -85,10 +87,11 @@ def activation_memory(graph: Graph, priced: Priced) -> Memory:
         for name in expiring.get(step, ()):
             total -= live.pop(name, 0)
     kept = {base.get(name, name) for name in priced.backward.kept}
-    training = priced.backward.kept_bytes + sum(sizes.get(name, 0) for name in kept)
+    training_tensors = tuple((name, sizes.get(name, 0)) for name in kept)
+    training = priced.backward.kept_bytes + sum(size for _, size in training_tensors)
     ordered = tuple(sorted(peak_live.items(), key=lambda item: (-item[1], item[0])))
     steps = tuple(node.name for node in nodes), tuple(timeline)
-    return Memory(activation_bytes, peak, peak_step, ordered, training, start, steps)
+    return Memory(activation_bytes, peak, peak_step, ordered, training, start, steps, training_tensors)
 
 
 def _bases(graph: Graph, nodes: list[Node], works: Mapping[str, Work]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from irstat.report.report import COLUMNS, Group, Report, Value
+from irstat.report.report import COLUMNS, PREDICTED, Group, Report, Value
 
 HEADER = (
     "name",
@@ -22,7 +22,7 @@ HEADER = (
     "basis",
     "note",
 )
-"""Column names, in order."""
+"""Column names, in order; `predicted_nanoseconds` follows where times were estimated."""
 
 
 def shape_text(value: Value) -> str:
@@ -48,6 +48,7 @@ def records(report: Report) -> Iterator[dict[str, Any]]:
             **{name: count if isinstance(count, int) else str(count) for name, count in counts.items()},
             "basis": row.basis,
             "note": row.note,
+            **({} if report.latency is None else {PREDICTED: report.count(row.name, PREDICTED)}),
         }
 
 
@@ -57,7 +58,8 @@ def as_csv(report: Report) -> str:
 
     out = io.StringIO()
     counted = report.counted
-    writer = csv.DictWriter(out, HEADER if counted is None else convention_table.header(counted), lineterminator="\n")
+    own = HEADER if report.latency is None else (*HEADER, PREDICTED)
+    writer = csv.DictWriter(out, own if counted is None else convention_table.header(counted), lineterminator="\n")
     writer.writeheader()
     writer.writerows(records(report) if counted is None else convention_table.records(counted))
     return out.getvalue()
@@ -67,9 +69,10 @@ def groups_as_csv(groups: Sequence[Group]) -> str:
     """CSV text of layers or operators, one line a group."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("name", "kind", "depth", "nodes", *COLUMNS))
+    columns = [column for column in (*COLUMNS, PREDICTED) if all(column in group.counts for group in groups)]
+    writer.writerow(("name", "kind", "depth", "nodes", *columns))
     for group in groups:
-        counts = (group.counts[column] for column in COLUMNS)
+        counts = (group.counts[column] for column in columns)
         texts = (count if isinstance(count, int) else str(count) for count in counts)
         writer.writerow((group.name, group.kind, group.depth, group.nodes, *texts))
     return out.getvalue()

@@ -30,7 +30,7 @@ def as_html(report: Report, view: View | None = None) -> str:
 
 def _table(report: Report, view: View) -> list[str]:
     table = build(report, view)
-    headers = [*table.first_columns, *count_headers(report.train)]
+    headers = [*table.first_columns, *count_headers(report)]
     parts = ["<table><thead><tr>"]
     parts += [f"<th>{escape(header)}</th>" for header in headers]
     parts.append("</tr></thead><tbody>")

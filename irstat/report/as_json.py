@@ -9,7 +9,7 @@ from typing import Any
 
 from irstat.polynomial import Count, Maximum, NotPolynomial, Polynomial
 from irstat.report import convention_table
-from irstat.report.report import COLUMNS, Report, Value
+from irstat.report.report import COLUMNS, PREDICTED, Report, Value
 from irstat.report.table import View, groups_of
 
 
@@ -71,10 +71,12 @@ def to_dict(report: Report) -> dict[str, Any]:
                 "inputs": [_value(value) for value in row.inputs],
                 "outputs": [{"name": o.name, "dtype": o.dtype, "shape": _shape(o.shape)} for o in row.outputs],
                 **{column: count_value(getattr(row, column)) for column in COLUMNS},
+                **({} if report.latency is None else {PREDICTED: report.count(row.name, PREDICTED)}),
             }
             for row in report.rows
         ],
         "counted": None if report.counted is None else convention_table.to_dict(report.counted),
+        **({} if report.latency is None else {"prediction": report.latency.to_dict()}),
     }
 
 
@@ -84,6 +86,11 @@ def _counts(counts: Mapping[str, Count]) -> dict[str, Any]:
 
 def as_json(report: Report, view: View | None = None) -> str:
     """JSON text, two spaces of indentation, ending in a newline; every node, and the groups that `view` asks for."""
+    return json.dumps(shown(report, view), indent=2) + "\n"
+
+
+def shown(report: Report, view: View | None = None) -> dict[str, Any]:
+    """The report as plain data, with the groups that `view` asks for."""
     found = to_dict(report)
     if view is not None and view.group_by != "none":
         found["groups"] = [
@@ -96,4 +103,4 @@ def as_json(report: Report, view: View | None = None) -> str:
             }
             for group in groups_of(report, view)
         ]
-    return json.dumps(found, indent=2) + "\n"
+    return found

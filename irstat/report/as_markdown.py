@@ -32,7 +32,7 @@ def as_markdown(report: Report, view: View | None = None) -> str:
 
 def _table(report: Report, view: View) -> list[str]:
     table = build(report, view)
-    headers = [*table.first_columns, *count_headers(report.train)]
+    headers = [*table.first_columns, *count_headers(report)]
     lines: list[str] = []
     lines.append("| " + " | ".join(headers) + " |")
     lines.append("|" + "|".join([" --- "] * 3 + [" ---: "] * (len(headers) - 3)) + "|")

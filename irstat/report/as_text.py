@@ -66,7 +66,7 @@ def _lines(report: Report, view: View, width: int) -> list[tuple[str, str]]:
 
 
 def _table_lines(report: Report, table: Table, width: int) -> list[tuple[str, str]]:
-    headers = [*table.first_columns, *count_headers(report.train)]
+    headers = [*table.first_columns, *count_headers(report)]
     rows = [[f"{'  ' * line.indent}{line.name}", line.kind, line.shape, *cells(report, line.counts)] for line in table.lines]
     totals = dict(report.totals)
     total_row = ["total", "", "", *cells(report, totals)]

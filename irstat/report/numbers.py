@@ -84,3 +84,20 @@ def percent(part: Count, whole: Count) -> str:
     if not isinstance(part, int) or not isinstance(whole, int) or not whole:
         return ""
     return f"{100 * part / whole:.1f} %"
+
+
+_TIMES = {"": "ns", "k": "µs", "M": "ms", "G": "s", "T": "ks"}
+
+
+def duration(nanoseconds: float) -> str:
+    """`12.3 ms`, with three digits."""
+    number, _, prefix = si(int(nanoseconds)).partition(" ")
+    return f"{number} {_TIMES.get(prefix, prefix)}"
+
+
+def intensity_text(flops: int, moved: int) -> str:
+    """FLOPs a byte with three digits, `0.125`, `12.5`; empty where nothing is moved."""
+    if not moved:
+        return ""
+    value = flops / moved
+    return _significant(value) if value >= 1 else f"{value:.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
@@ -12,9 +13,13 @@ from irstat.cost.memory import Memory
 from irstat.cost.scope import Constant
 from irstat.graph import Graph, Node
 from irstat.polynomial import Count, Maximum, NotPolynomial, Polynomial, add
+from irstat.report.latency import Latency
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
+
+    from irstat.gates.budget import BudgetResult
 
 SCHEMA = 1
 """Version of the JSON form; it grows by additions only."""
@@ -31,6 +36,9 @@ COLUMNS = (
     "write_bytes",
 )
 """Names of a row's counts."""
+
+PREDICTED = "predicted_nanoseconds"
+"""Name of the column of estimated times, which is there if they were asked for."""
 
 Dim = int | str | None
 
@@ -164,6 +172,8 @@ class Report:
     convention: str = "irstat"
     counted: Counted | None = None
     """What the convention says, next to irstat's counts; None if it is irstat's own."""
+    latency: Latency | None = None
+    """What the model is expected to take on this machine; None unless it was asked for."""
     train: bool = False
     """Whether the reader is interested in training: text shows the backward columns."""
     schema: int = SCHEMA
@@ -180,6 +190,8 @@ class Report:
 
     def count(self, node: str, column: str) -> Count:
         """One count of one node, by node name and name of the column."""
+        if column == PREDICTED:
+            return self.latency.nodes.get(node, 0) if self.latency is not None else 0
         if self.formulas:
             found = self.formulas.get((node, column))
             if found is not None:
@@ -240,7 +252,9 @@ class Report:
         sums["params"] = sum(c.elements for c in unique if c.role == "parameter")
         sums["buffers"] = sum(c.elements for c in unique if c.role == "buffer")
         sums["param_bytes"] = sum(c.bytes for c in unique if c.role == "parameter")
-        return {column: sums[column] for column in COLUMNS}
+        if self.latency is not None:
+            sums[PREDICTED] = sum(self.latency.nodes.get(name, 0) for name in names)
+        return {column: sums[column] for column in (*COLUMNS, PREDICTED) if column in sums}
 
     def by_op(self) -> list[Group]:
         """Nodes grouped by operator, the most costly first."""
@@ -285,6 +299,27 @@ class Report:
         from irstat.report.as_csv import records
 
         return pandas.DataFrame.from_records(records(self))
+
+    def check(self, budgets: Mapping[str, int | float | str]) -> list[BudgetResult]:
+        """Hold the totals against limits, `{"macs": 5_000_000_000, "peak_activation_bytes": "100MB"}`: `irstat.gates.check`."""
+        from irstat.gates.budget import check
+
+        return check(self, budgets)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
+        """A picture: MACs and parameters per layer, activation memory. Needs matplotlib (`pip install 'irstat[plot]'`).
+
+        Args:
+            path: ends with .png, .svg or .html; None to write nothing.
+            options: of `irstat.plot.pictures.plot`: `charts`, `by_operator`, `depth`.
+
+        Raises:
+            UsageError: the suffix says no format, the file can't be written, or there is no such chart.
+            MissingDependencyError: matplotlib is not installed.
+        """
+        from irstat.plot.pictures import plot
+
+        return plot(self, path, **options)
 
     def __str__(self) -> str:
         from irstat.report.as_text import as_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irstat.polynomial import Count, Maximum, Polynomial, add
-from irstat.report.numbers import binary, exact, percent, si
+from irstat.report.numbers import binary, duration, exact, percent, si
 from irstat.report.report import Report
 
 _LISTED = 8
@@ -40,6 +40,8 @@ def total_lines(report: Report) -> list[tuple[str, str, str]]:
             line("  for inputs", totals["grad_input_flops"], si(totals["grad_input_flops"])),
             line("  for weights", totals["grad_weight_flops"], si(totals["grad_weight_flops"])),
         ]
+    if report.latency is not None:
+        lines.append(("predicted latency", duration(report.latency.nanoseconds), report.latency.setting))
     lines += [
         line("params", totals["params"], si(totals["params"])),
         line("buffers", totals["buffers"], si(totals["buffers"])),
@@ -81,6 +83,9 @@ def notices(report: Report) -> list[str]:
         lines.append(f"counts are formulas in {names}; bind with --dim NAME=INT")
         if any(not isinstance(value, int | Polynomial | Maximum) for value in report.totals.values()):
             lines.append("'?' is no polynomial of the free sizes; bind them to get a number")
+    if report.latency is not None and report.latency.rough:
+        listed = ", ".join(f"{name} ×{count}" for name, count in sorted(report.latency.rough.items()))
+        lines.append(f"predicted at the least they can take, for want of measurements: {listed}")
     lines += _some(list(report.warnings))
     return lines
 

@@ -9,8 +9,8 @@ from typing import Literal
 from irstat.errors import UsageError
 from irstat.polynomial import Count, add
 from irstat.report.as_csv import shape_text
-from irstat.report.numbers import binary, percent, si
-from irstat.report.report import Group, Report
+from irstat.report.numbers import binary, duration, percent, si
+from irstat.report.report import PREDICTED, Group, Report
 
 GroupBy = Literal["none", "op", "layer"]
 
@@ -79,7 +79,7 @@ def _node_table(report: Report, view: View) -> Table:
     order = list(range(len(nodes)))
     column = view.sort or ("flops" if limit < len(nodes) else None)
     if column is not None:
-        check_column(column)
+        check_column(report, column)
         order.sort(key=lambda index: (-report.magnitude(report.count(nodes[index].name, column)), index))
     shown = order[:limit]
     if view.sort is None:
@@ -87,7 +87,8 @@ def _node_table(report: Report, view: View) -> Table:
     lines = []
     for index in shown:
         row = report.row(nodes[index])
-        counts = {name: getattr(row, name) for name in COLUMNS_SHOWN}
+        counts = {name: getattr(row, name) for name in COLUMNS_SHOWN if name != PREDICTED}
+        counts[PREDICTED] = report.count(row.name, PREDICTED)
         shape = shape_text(row.outputs[0]) if row.outputs else ""
         lines.append(Line(row.name, row.qualified_type, shape, 0, counts, row.basis))
     left: Count = 0
@@ -106,12 +107,15 @@ COLUMNS_SHOWN = (
     "write_bytes",
     "param_bytes",
     "buffers",
+    PREDICTED,
 )
 """Columns that can be sorted by."""
 
 
-def check_column(name: str) -> None:
-    """Raise `UsageError` unless `name` is a column."""
+def check_column(report: Report, name: str) -> None:
+    """Raise `UsageError` unless `name` is a column of the report."""
+    if name == PREDICTED and report.latency is None:
+        raise UsageError(f"column '{name}' is there with --predict only")
     if name not in COLUMNS_SHOWN:
         raise UsageError(f"no column '{name}' to sort by; there are: {', '.join(COLUMNS_SHOWN)}")
 
@@ -133,7 +137,7 @@ def _last(path: str) -> str:
 
 def _cut(report: Report, lines: list[Line], view: View, columns: tuple[str, ...]) -> Table:
     if view.sort is not None:
-        check_column(view.sort)
+        check_column(report, view.sort)
         column = view.sort
         lines.sort(key=lambda line: -report.magnitude(line.counts[column]))
     limit = view.top or len(lines)
@@ -144,10 +148,11 @@ def _cut(report: Report, lines: list[Line], view: View, columns: tuple[str, ...]
     return Table(lines[:limit], len(lines) - len(lines[:limit]), left, columns)
 
 
-def count_headers(train: bool) -> tuple[str, ...]:
+def count_headers(report: Report) -> tuple[str, ...]:
     """Headings of the count columns; every unit is in the heading or in the cell."""
-    backward = ("bwd FLOPs",) if train else ()
-    return ("params", "MACs", "FLOPs", "share", *backward, "read", "write")
+    backward = ("bwd FLOPs",) if report.train else ()
+    predicted = ("predicted",) if report.latency is not None else ()
+    return ("params", "MACs", "FLOPs", "share", *backward, "read", "write", *predicted)
 
 
 def cells(report: Report, counts: dict[str, Count]) -> list[str]:
@@ -161,4 +166,13 @@ def cells(report: Report, counts: dict[str, Count]) -> list[str]:
         *backward,
         binary(counts["read_bytes"]),
         binary(counts["write_bytes"]),
+        *_predicted(report, counts),
     ]
+
+
+def _predicted(report: Report, counts: dict[str, Count]) -> list[str]:
+    """The estimated time of a line, or of the whole where the counts are totals."""
+    if report.latency is None:
+        return []
+    time = counts.get(PREDICTED, report.latency.nanoseconds)
+    return [duration(time) if isinstance(time, int) else ""]

@@ -51,7 +51,7 @@ def prepare(path: Path, setup: Setup, feeds: Mapping[str, Any], clock: Clock | N
     seconds: list[float] = []
     while True:
         before = resident_bytes()
-        opened = create(path, setup)
+        opened = create(path, setup, shapes={name: np.shape(value) for name, value in feeds.items()})
         seconds.append(opened.creation_seconds)
         if sum(seconds) >= _CHEAP_SECONDS or len(seconds) == _MOST_CREATIONS:
             break
@@ -60,6 +60,8 @@ def prepare(path: Path, setup: Setup, feeds: Mapping[str, Any], clock: Clock | N
     candidate = Candidate(opened, run, bound, [int(each * 1e9) for each in seconds])
     try:
         candidate.first_run_ns, _ = timed(run, clock)
+    except ModelError:
+        raise
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise ModelError(f"{path}: onnxruntime can't run it: {first_line(error)}") from error
     after = resident_bytes()

@@ -56,6 +56,8 @@ def left_to_cpu(opened: Opened) -> tuple[list[tuple[str, str]], int] | None:
     wanted = _CPU if opened.provider is None else opened.provider.execution_provider
     if wanted == _CPU:
         return [], 0
+    if opened.provider is not None and opened.provider.kind == "runtime":
+        return [], opened.session.nodes
     if not hasattr(opened.session, "get_provider_graph_assignment_info"):
         return None
     left, number = [], 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from irstat.graph import Graph, Node
 from irstat.timing.kernel_region import Border, only, ordered, region
@@ -48,12 +48,28 @@ class KernelMap:
     """Node -> `folded`, `removed`, `unused`, `merged into X`, `moved past X`, or `not found`."""
 
 
-class Matcher:
-    """One user's graph and the model that onnxruntime made of it."""
+class Traced(Protocol):
+    """What is known of the tensors of an optimized model; `irstat.timing.kernel_tensors.Origins` for onnxruntime's."""
 
-    def __init__(self, source: Source, optimized: Graph) -> None:
+    of: dict[str, str]
+    """Tensor of the optimized model -> tensor of the user's graph, where it is known."""
+    constants: set[str]
+    """Tensors that are stored, or are copies of such."""
+
+    @property
+    def owned(self) -> Container[str]:
+        """Nodes of the user's graph that have a kernel of the same name and operator."""
+
+    def is_inserted(self, kernel: Node) -> bool:
+        """Whether a kernel only copies, and is no node of the user's graph."""
+
+
+class Matcher:
+    """One user's graph and the model that onnxruntime, or another runtime, made of it."""
+
+    def __init__(self, source: Source, optimized: Graph, origins: Traced | None = None) -> None:
         self._source, self._optimized = source, optimized
-        self._origins = Origins(source, optimized)
+        self._origins: Traced = origins if origins is not None else Origins(source, optimized)
         self._nodes = optimized.nodes()
         self._position = {node.name: index for index, node in enumerate(self._nodes)}
         self._cluster = list(range(len(self._nodes)))

@@ -61,7 +61,7 @@ def record(
     opened = create(path, setup, lambda options: _configure(options, target))
     step("running")
     try:
-        failed = _run(opened, path, feeds, runs + warmups)
+        failed = run_legal(opened, path, feeds, runs + warmups)
     finally:
         profile = Path(opened.session.end_profiling())
     optimized = load(target)
@@ -81,8 +81,12 @@ def _configure(options: Any, target: Path) -> None:
     options.add_session_config_entry(f"{prefix}min_size_in_bytes", "1024")
 
 
-def _run(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], times: int) -> int:
-    """Run with the first inputs that are legal; returns how many were not."""
+def run_legal(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], times: int) -> int:
+    """Run with the first inputs that are legal; returns how many were not.
+
+    Raises:
+        ModelError: onnxruntime can't run it on any.
+    """
     problem: Exception | None = None
     for failed, values in enumerate(feeds):
         try:

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeVar
 
 from irstat.errors import UsageError
-from irstat.report.numbers import binary, exact, percent, si
+from irstat.report.numbers import binary, duration, exact, intensity_text, percent, si
 from irstat.report.printable import printable
+from irstat.timing.openvino_outputs import aloud
 from irstat.timing.profile_result import Profile, ProfileGroup
 from irstat.timing.profile_rows import ProfileRow
-from irstat.timing.render import duration
 
 Row = TypeVar("Row", ProfileRow, ProfileGroup)
 GroupBy = Literal["none", "op", "layer"]
@@ -123,13 +123,16 @@ def _table(profile: Profile, view: ProfileView) -> _Table:
     if view.group_by != "none":
         groups, omitted = _chosen(_groups(profile, view), view)
         first = ("operator", "", "rows") if view.group_by == "op" else ("layer", "class", "rows")
-        return _Table((*first, *_HEADERS), [(*_group_name(group, view), *_cells(group, total)) for group in groups], omitted)
+        cells = [(*_group_name(group, view), *_cells(group, total, profile)) for group in groups]
+        return _Table((*first, *_headers(profile)), cells, omitted)
     rows, omitted = _chosen([row for row in profile.rows if row.nanoseconds or row.flops or row.kind != "node"], view)
-    cells = [(row.name, row.op_type, _status(row), *_cells(row, total)) for row in rows]
-    return _Table(("node", "operator", "time is", *_HEADERS), cells, omitted)
+    cells = [(row.name, row.op_type, _status(row), *_cells(row, total, profile)) for row in rows]
+    return _Table(("node", "operator", "time is", *_headers(profile)), cells, omitted)
 
 
-_HEADERS = ("time", "share", "MACs", "FLOPs", "read", "write", "FLOP/s", "B/s")
+def _headers(profile: Profile) -> tuple[str, ...]:
+    bounds = () if profile.ceilings is None else ("FLOP/B", "bound", "of bound")
+    return ("time", "share", "MACs", "FLOPs", "read", "write", "FLOP/s", "B/s", *bounds)
 
 
 def _chosen(rows: Sequence[Row], view: ProfileView) -> tuple[list[Row], int]:
@@ -157,7 +160,7 @@ def _rate(count: int, nanoseconds: int) -> int | None:
     return count * 10**9 // nanoseconds if count and nanoseconds else None
 
 
-def _cells(row: ProfileRow | ProfileGroup, total: int) -> tuple[str, ...]:
+def _cells(row: ProfileRow | ProfileGroup, total: int, profile: Profile) -> tuple[str, ...]:
     rates = (_rate(row.flops, row.nanoseconds), _rate(row.read_bytes + row.write_bytes, row.nanoseconds))
     return (
         duration(row.nanoseconds),
@@ -167,13 +170,23 @@ def _cells(row: ProfileRow | ProfileGroup, total: int) -> tuple[str, ...]:
         binary(row.read_bytes),
         binary(row.write_bytes),
         *("" if rate is None else si(rate) for rate in rates),
+        *(() if profile.ceilings is None else _bound(row)),
     )
 
 
+def _bound(row: ProfileRow | ProfileGroup) -> tuple[str, str, str]:
+    """Arithmetic intensity, the shortest possible time, how near the measured one came to it and what sets it."""
+    moved = row.read_bytes + row.write_bytes
+    intensity = intensity_text(row.flops, moved)
+    if not row.bound_nanoseconds:
+        return intensity, "", ""
+    by = f" {row.bound_by}" if isinstance(row, ProfileRow) else ""
+    return intensity, duration(row.bound_nanoseconds), f"{percent(row.bound_nanoseconds, row.nanoseconds)}{by}"
+
+
 def _status(row: ProfileRow) -> str:
-    if row.status != "shared":
-        return row.status
-    return f"shared by {len(row.together)}"
+    status = f"shared by {len(row.together)}" if row.status == "shared" else row.status
+    return f"{status}, {row.counter}" if row.counter else status
 
 
 def _group_name(group: ProfileGroup, view: ProfileView) -> tuple[str, str, str]:
@@ -200,7 +213,8 @@ def _title(profile: Profile) -> str:
     setup = profile.setup
     threads = "1 thread" if setup.threads == 1 else f"{setup.threads} threads"
     bound = "".join(f", {name}={size}" for name, size in profile.dims.items())
-    return f"{profile.model} on {setup.provider}, {setup.optimization}, {threads}{bound}, median of {exact(profile.runs)} runs"
+    runs = f"{'' if profile.runtime else 'median of '}{exact(profile.runs)} runs"
+    return f"{profile.model} on {setup.provider}, {setup.optimization}, {threads}{bound}, {runs}"
 
 
 def _remarks(profile: Profile) -> Iterator[str]:
@@ -215,16 +229,29 @@ def _remarks(profile: Profile) -> Iterator[str]:
     if profile.groups:
         yield "shared: a kernel that does the work of several nodes is shared out in proportion to max(FLOPs, bytes) of each"
     lost = [row.name for row in profile.rows if row.status == "not found"]
+    ran = profile.runtime or "onnxruntime"
     if lost:
         more = f" and {exact(len(lost) - _SHOWN_NODES)} more" if len(lost) > _SHOWN_NODES else ""
-        yield f"NOT FOUND in what onnxruntime ran: {', '.join(lost[:_SHOWN_NODES])}{more}"
+        yield f"NOT FOUND in what {ran} ran: {', '.join(lost[:_SHOWN_NODES])}{more}"
+    if profile.runtime:
+        yield from aloud(profile.runtime, profile.difference)
     if profile.unpriced:
         listed = ", ".join(f"{op_type} × {count}" for op_type, count in profile.unpriced.items())
         yield f"not priced, so without FLOPs: {listed}"
     yield from profile.notes
+    if profile.ceilings is None:
+        yield f"no bounds: this machine was not measured; run irstat machine{_flags(profile)} once"
+    else:
+        yield "bound: the least time by this machine's roofline (irstat machine); of bound: bound ÷ time, and what sets it"
     machine = profile.machine
     yield f"on {machine.cpu} ({machine.architecture}), {machine.system} [{machine.fingerprint}]"
     yield ", ".join(f"{name} {number}" for name, number in profile.versions.items())
+
+
+def _flags(profile: Profile) -> str:
+    setup = profile.setup
+    provider = "" if setup.provider == "cpu" else f" --provider {setup.provider}"
+    return provider + ("" if setup.threads == 1 else f" --threads {setup.threads}")
 
 
 def _short(text: str) -> str:

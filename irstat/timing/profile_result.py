@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from irstat.cost.memory import Memory
 from irstat.machine import Machine
 from irstat.report.layer_tree import path_parts
+from irstat.timing.ceilings import Ceilings
 from irstat.timing.kernel_map import Kernel
 from irstat.timing.profile_rows import ProfileRow
 from irstat.timing.session import Setup
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 SCHEMA = 1
 """Version of the JSON form; it grows by additions only."""
 
-SUMS = ("nanoseconds", "macs", "flops", "read_bytes", "write_bytes")
+SUMS = ("nanoseconds", "macs", "flops", "read_bytes", "write_bytes", "bound_nanoseconds")
 """What groups of rows add up."""
 
 TOP_LEVEL, UNMAPPED = "(top level)", "(unmapped)"
@@ -41,6 +45,13 @@ class ProfileGroup:
     flops: int
     read_bytes: int
     write_bytes: int
+    bound_nanoseconds: int = 0
+    """Sum of the rows' bounds; rows without one leave it too low."""
+
+    @property
+    def efficiency(self) -> float | None:
+        """Bounds ÷ measured time; None where one of them is not known."""
+        return self.bound_nanoseconds / self.nanoseconds if self.bound_nanoseconds and self.nanoseconds else None
 
 
 @dataclass(slots=True)
@@ -66,6 +77,14 @@ class Profile:
     unpriced: Mapping[str, int]
     """Operator -> number of nodes that could not be priced: their costs are 0 in the rows."""
     notes: tuple[str, ...] = ()
+    ceilings: Ceilings | None = None
+    """What the machine reaches, if `irstat machine` measured it: rows then have bounds."""
+    memory: Memory | None = None
+    """Activation memory of the model as its author wrote it, predicted."""
+    runtime: str = ""
+    """`openvino 2026.4.1` where that ran the model without onnxruntime."""
+    difference: float | None = None
+    """Largest difference of that runtime's outputs from onnxruntime's, relative to the output's largest value."""
     schema: int = SCHEMA
 
     @property
@@ -136,6 +155,8 @@ class Profile:
                 "share": row.nanoseconds / total if total else 0.0,
                 "flops_per_second": row.flops_per_second,
                 "bytes_per_second": row.bytes_per_second,
+                "intensity": row.intensity,
+                "efficiency": row.efficiency,
             }
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -146,7 +167,7 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as plain data: what `--format json` prints."""
-        rates = ("flops_per_second", "bytes_per_second")
+        rates = ("flops_per_second", "bytes_per_second", "intensity", "efficiency")
         return {
             "schema": self.schema,
             "model": self.model,
@@ -161,6 +182,9 @@ class Profile:
             "overhead_nanoseconds": self.overhead_nanoseconds,
             "disturbance_nanoseconds": self.disturbance_nanoseconds,
             **{f"{kind}_kernel_nanoseconds": self.nanoseconds_of(kind) for kind in ("node", "added", "unmapped")},
+            "runtime": self.runtime,
+            "output_difference": self.difference,
+            "ceilings": None if self.ceilings is None else self.ceilings.to_dict(),
             "unpriced": dict(self.unpriced),
             "notes": list(self.notes),
             "rows": [{**asdict(row), **{name: getattr(row, name) for name in rates}} for row in self.rows],
@@ -170,6 +194,22 @@ class Profile:
     def to_json(self, indent: int | None = 2) -> str:
         """The profile as JSON text."""
         return json.dumps(self.to_dict(), indent=indent)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
+        """A picture: time per layer, roofline, activation memory. Needs matplotlib (`pip install 'irstat[plot]'`).
+
+        Args:
+            path: ends with .png, .svg or .html; None to write nothing.
+            options: of `irstat.plot.pictures.plot`: `charts`, `by_operator`, `depth`, `peak_flops_per_second`,
+                `peak_bytes_per_second`.
+
+        Raises:
+            UsageError: the suffix says no format, the file can't be written, or there is no such chart.
+            MissingDependencyError: matplotlib is not installed.
+        """
+        from irstat.plot.pictures import plot
+
+        return plot(self, path, **options)
 
     def __str__(self) -> str:
         from irstat.timing.profile_render import as_text

@@ -45,6 +45,25 @@ class ProfileRow:
     flops: int = 0
     read_bytes: int = 0
     write_bytes: int = 0
+    counter: str = ""
+    """What OpenVINO says of it: `EXECUTED`, `OPTIMIZED_OUT`, or `NOT_RUN` (fused into another layer, nothing to do, or done in
+    less than a microsecond); empty for onnxruntime's kernels, and for nodes that OpenVINO doesn't mention."""
+
+    bound_nanoseconds: int = 0
+    """The shortest that it could take on this machine, by its roofline; 0 where that is not known."""
+    bound_by: str = ""
+    """`compute` or `memory`: what sets the bound; empty where there is none."""
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs for each byte read or written; None where nothing is moved."""
+        moved = self.read_bytes + self.write_bytes
+        return self.flops / moved if moved else None
+
+    @property
+    def efficiency(self) -> float | None:
+        """Bound ÷ measured time; None where one of them is not known."""
+        return self.bound_nanoseconds / self.nanoseconds if self.bound_nanoseconds and self.nanoseconds else None
 
     @property
     def flops_per_second(self) -> int | None:

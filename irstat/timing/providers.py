@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from irstat.errors import UsageError
+from irstat.timing.openvino_runtime import INSTALL, described, installed_version
 
 SUFFIX = "ExecutionProvider"
 PACKAGES = "onnxruntime_ep_"
@@ -32,6 +33,7 @@ _INSTALL: Mapping[str, str] = {
 _LIMITS: Mapping[str, str] = {"openvino": "; OpenVINO's plug-in offers hardware made by Intel only"}
 """Short name -> what is known about machines on which a plug-in offers no device."""
 
+_RUNTIME = "openvino:runtime"
 _VIRTUAL = "is_virtual"
 """Metadata of a device that exists to compile for, not to run on."""
 
@@ -43,16 +45,22 @@ class Provider:
     name: str
     """irstat's short name: `cpu`, `cuda`, `openvino`, `openvino:gpu` for another device of the same provider."""
     execution_provider: str
-    """onnxruntime's name, `CPUExecutionProvider`."""
-    kind: Literal["built in", "plug-in"]
+    """onnxruntime's name, `CPUExecutionProvider`; a runtime's own."""
+    kind: Literal["built in", "plug-in", "runtime"]
+    """Of onnxruntime; or a runtime of its own, which runs models without onnxruntime."""
     device: str
     """What it computes on, as it says; empty where it doesn't."""
     version: str
-    """Of the onnxruntime that has it built in, or of the plug-in; empty for one that is absent."""
+    """Of the onnxruntime that has it built in, of the plug-in or of the runtime; empty for one that is absent."""
     reason: str = ""
     """Why it is not available; empty if it is."""
     handle: Any = field(default=None, compare=False, repr=False)
     """`onnxruntime.OrtEpDevice` of a plug-in."""
+
+    @property
+    def runtime(self) -> str:
+        """`openvino 2026.4.1` for what runs models without onnxruntime; empty for onnxruntime's providers."""
+        return f"{self.name.partition(':')[0]} {self.version}" if self.kind == "runtime" else ""
 
     @property
     def available(self) -> bool:
@@ -73,7 +81,7 @@ class Provider:
 
 
 def providers() -> tuple[Provider, ...]:
-    """Every provider that onnxruntime knows, the available ones first."""
+    """Every provider that onnxruntime knows, and OpenVINO's own runtime, the available ones first."""
     import onnxruntime
 
     found = [*_built_in(onnxruntime), *_plugged_in()]
@@ -82,11 +90,14 @@ def providers() -> tuple[Provider, ...]:
         if name not in known:
             reason = f"this onnxruntime ({onnxruntime.package_name} {onnxruntime.__version__}) is built without it"
             found.append(Provider(short_name(name), name, "built in", "", "", reason + _how(short_name(name))))
+    found.append(_openvino_runtime())
     return tuple(sorted(_unique(found), key=lambda provider: not provider.available))
 
 
 def find(name: str) -> Provider:
     """An available provider by its short name, or by onnxruntime's name.
+
+    `openvino` is OpenVINO's own runtime where onnxruntime has no provider for it here.
 
     Raises:
         UsageError: there is none of that name, or it is not available; the message says what to install.
@@ -101,9 +112,11 @@ def find(name: str) -> Provider:
     for provider in listed:
         first_device = f"{provider.name}:{_device_key(provider.handle)}" if provider.handle is not None else provider.name
         if wanted in (provider.name, provider.execution_provider.lower(), first_device):
-            if not provider.available:
-                raise UsageError(f"provider '{name}' is not available: {provider.reason}")
-            return provider
+            own = _openvino_runtime() if wanted == "openvino" and not provider.available else provider
+            if not own.available:
+                more = "" if own is provider else f"; openvino's own runtime: {own.reason}"
+                raise UsageError(f"provider '{name}' is not available: {provider.reason}{more}")
+            return own
     there = ", ".join(provider.name for provider in listed if provider.available)
     raise UsageError(f"there is no provider named '{name}'; available are: {there} (see irstat providers)")
 
@@ -151,6 +164,19 @@ def _built_in(onnxruntime: Any) -> Iterator[Provider]:
     devices = {device.ep_name: _described(device) for device in _devices(onnxruntime)}
     for name in sorted(onnxruntime.get_available_providers(), key=lambda name: name != f"CPU{SUFFIX}"):
         yield Provider(short_name(name), name, "built in", devices.get(name, ""), onnxruntime.__version__)
+
+
+@cache
+def _openvino_runtime() -> Provider:
+    """OpenVINO without onnxruntime."""
+    absent = Provider(_RUNTIME, "OpenVINO", "runtime", "", installed_version() or "", f"it is not installed; {INSTALL}")
+    if not absent.version:
+        return absent
+    try:
+        device = described()
+    except Exception as error:  # noqa: BLE001 # code of others
+        return _unavailable(absent, f"openvino {absent.version} can't be used: {_first_line(error)}")
+    return Provider(absent.name, absent.execution_provider, "runtime", device, absent.version)
 
 
 def _devices(onnxruntime: Any) -> list[Any]:

@@ -7,9 +7,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from irstat.machine import Machine
-from irstat.report.numbers import binary, exact, percent, si
+from irstat.report.numbers import binary, duration, exact, percent, si
 from irstat.report.printable import printable
 from irstat.timing.memory import METHOD
+from irstat.timing.openvino_outputs import aloud
 from irstat.timing.result import Timing, TimingRow
 from irstat.timing.statistics import Ratio
 
@@ -21,13 +22,6 @@ _LEFT = 3
 _SHOWN_NODES = 5
 _MILLION = 10**6
 _MANY_TIMES = 10
-_TIMES = {"": "ns", "k": "µs", "M": "ms", "G": "s", "T": "ks"}
-
-
-def duration(nanoseconds: float) -> str:
-    """`12.3 ms`, with three digits."""
-    number, _, prefix = si(int(nanoseconds)).partition(" ")
-    return f"{number} {_TIMES.get(prefix, prefix)}"
 
 
 def as_text(timing: Timing) -> str:
@@ -75,10 +69,11 @@ FORMATS: Mapping[str, Callable[[Timing], str]] = {"text": as_text, "json": as_js
 
 
 def alarms(timing: Timing) -> list[str]:
-    """One line for each row that the CPU ran a part of, though another provider was asked for."""
+    """Where something else ran than what was asked for: the CPU a part of it, or a runtime instead of onnxruntime."""
     lines = []
     for row in timing.rows:
         fallback = row.fallback
+        lines += [f"{_label(row)}: {line}" for line in (aloud(row.runtime, row.difference) if row.runtime else ())]
         if fallback is None:
             lines.append(f"{_label(row)}: this onnxruntime doesn't say which nodes ran on the CPU instead")
         elif fallback.nodes:

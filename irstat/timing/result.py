@@ -66,6 +66,10 @@ class TimingRow:
     ratio: Ratio | None = None
     """Time ÷ time of the first configuration of the same run; None for the first itself."""
     notes: tuple[str, ...] = ()
+    runtime: str = ""
+    """`openvino 2026.4.1` where that ran the model without onnxruntime."""
+    difference: float | None = None
+    """Largest difference of that runtime's outputs from onnxruntime's, relative to the output's largest value."""
 
     @property
     def median_seconds(self) -> float:
@@ -148,6 +152,8 @@ class TimingRow:
             "onnxruntime": self.versions.get("onnxruntime"),
             "provider_version": self.provider_version,
             "machine": self.machine.fingerprint,
+            "runtime": self.runtime,
+            "output_difference": self.difference,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,6 +187,8 @@ class TimingRow:
         found |= {name: tuple(stored[name]) for name in ("creation_ns", "warmup_ns", "wall_ns", "cpu_ns", "notes")}
         return cls(
             **found,
+            runtime=stored.get("runtime", ""),
+            difference=stored.get("output_difference"),
             costs={name: stored[name] for name in COSTS if name in stored},
             fallback=None if stored["fallback"] is None else from_dict(stored["fallback"]),
             machine=Machine.from_dict(stored["machine"]),

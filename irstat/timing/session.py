@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from irstat.errors import ModelError, UsageError
+from irstat.timing.openvino_runtime import RuntimeSession
 from irstat.timing.providers import Provider, attach, find
 
 Level = Literal["disable", "basic", "extended", "all"]
 LEVELS: tuple[Level, ...] = ("disable", "basic", "extended", "all")
+OWN: Literal["own"] = "own"
+"""In the place of a level: what a runtime does that has none."""
+
 _NAMES = {
     "disable": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -36,8 +40,8 @@ class Setup:
 
     provider: str = "cpu"
     """By irstat's short name, see `irstat providers`."""
-    optimization: Level = "all"
-    """onnxruntime's own graph optimization."""
+    optimization: Level | Literal["own"] = "all"
+    """onnxruntime's own graph optimization; `own` for a runtime that has no levels."""
     threads: int = 1
     """Within an operator; operators run one after the other."""
 
@@ -47,7 +51,7 @@ class Opened:
     """A session, and what it took to create it."""
 
     session: Any
-    """`onnxruntime.InferenceSession`."""
+    """`onnxruntime.InferenceSession`, or `irstat.timing.openvino_runtime.RuntimeSession`."""
     setup: Setup
     creation_seconds: float
     provider: Provider | None = None
@@ -56,14 +60,25 @@ class Opened:
 
 def check(setup: Setup) -> None:
     """Raise `UsageError` if a setup can't be had on this machine."""
-    if setup.optimization not in LEVELS:
+    if setup.optimization not in (*LEVELS, OWN):
         raise UsageError(f"there is no optimization level '{setup.optimization}'; there are: {', '.join(LEVELS)}")
     if setup.threads < 1:
         raise UsageError(f"{setup.threads} threads can't run anything; give 1 or more")
     find(setup.provider)
 
 
-def create(path: Path, setup: Setup, configure: Configure | None = None) -> Opened:
+def stated(setup: Setup) -> Setup:
+    """The same, with `own` for the level of what has none.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    return replace(setup, optimization=OWN) if find(setup.provider).kind == "runtime" else setup
+
+
+def create(
+    path: Path, setup: Setup, configure: Configure | None = None, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Opened:
     """A session of a model file.
 
     What the provider can't take runs on the CPU; `irstat.timing.fallback` says what that is.
@@ -72,15 +87,20 @@ def create(path: Path, setup: Setup, configure: Configure | None = None) -> Open
         path: of the `.onnx` file.
         setup: provider, optimization level, threads.
         configure: makes further settings: profiling, where to save the optimized model.
+        shapes: of the inputs; OpenVINO's own runtime compiles the model for these.
 
     Raises:
-        ModelError: onnxruntime can't run it.
+        ModelError: onnxruntime, or OpenVINO, can't run it.
         UsageError: there is no such provider, it can't be used, or a setting makes no sense.
     """
     import onnxruntime
 
     check(setup)
     provider = find(setup.provider)
+    if provider.kind == "runtime":
+        start = time.perf_counter()
+        own = RuntimeSession(path, setup.threads, shapes or {})
+        return Opened(own, setup, time.perf_counter() - start, provider)
     onnxruntime.set_default_logger_severity(_SILENT)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _NAMES[setup.optimization])

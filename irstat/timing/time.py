@@ -22,9 +22,10 @@ from irstat.timing.candidate import Candidate, prepare
 from irstat.timing.fallback import Fallback, left_to_cpu, priced
 from irstat.timing.inputs import Feeding, Given, as_fed, feeding
 from irstat.timing.measure import Plan, Samples, measure
+from irstat.timing.openvino_outputs import largest_difference, outputs_of, reference_outputs
 from irstat.timing.providers import Provider
 from irstat.timing.result import COSTS, Timing, TimingRow
-from irstat.timing.session import Level, Setup, check
+from irstat.timing.session import OWN, Level, Setup, check, stated
 from irstat.timing.statistics import Ratio, median, paired_ratio
 
 Step = Callable[[str], None]
@@ -76,7 +77,7 @@ def time(  # noqa: PLR0913 # options, by name only
     """
     listed = list(models) if isinstance(models, list | tuple) else [models]
     plan = Plan(min_time, min_runs, warmup)
-    setups = [Setup(*each) for each in product(providers, optimizations, threads)]
+    setups = list(dict.fromkeys(stated(Setup(*each)) for each in product(providers, optimizations, threads)))
     if not listed or not setups:
         raise UsageError("nothing to time: give a model, a provider, a level and a number of threads")
     for setup in setups:
@@ -105,6 +106,8 @@ class Subject:
     report: Report | None = None
     """What it costs; None where that can't be told."""
     notes: tuple[str, ...] = ()
+    reference: dict[str, Any] | None = None
+    """What onnxruntime computes, where that was needed."""
 
     def cost(self, raw: bool) -> Report:
         """Analyzed at the sizes that were bound."""
@@ -124,6 +127,15 @@ class Subject:
             self.values = values
             return candidate
         raise problem or ModelError(f"{self.path}: nothing to run")
+
+    def difference(self, candidate: Candidate) -> float | None:
+        """How far a runtime's outputs are from onnxruntime's; None for onnxruntime, and where that can't run the model."""
+        if self.values is None or candidate.opened.setup.optimization != OWN:
+            return None
+        self.reference = self.reference or reference_outputs(self.path, self.values)
+        if self.reference is None:
+            return None
+        return largest_difference(outputs_of(candidate.opened.session, self.values), self.reference).relative
 
 
 def _subject(model: Any, folder: Path, dims: Mapping[str, int], batch: int | None, given: Given, seed: int) -> Subject:
@@ -192,16 +204,20 @@ def _row(subject: Subject, candidate: Candidate, samples: Samples, ratio: Ratio 
         versions=versions(),
         machine=this_machine(),
         ratio=ratio,
+        runtime="" if provider is None else provider.runtime,
+        difference=subject.difference(candidate),
         notes=(*subject.notes, *_remarks(samples, candidate)),
     )
 
 
 def _remarks(samples: Samples, candidate: Candidate) -> Iterator[str]:
-    """Where copying is in the times; where something else had the processors, so that they say little about the model."""
+    """Where copying is in the times; what has no levels; where something else had the processors, so that they say little."""
     provider = candidate.opened.provider
     elsewhere = provider is not None and bool(provider.device) and not provider.device.startswith("CPU")
     if elsewhere and not candidate.io_binding:
         yield "inputs and outputs are copied in each run: its times include that"
+    if candidate.opened.setup.optimization == OWN:
+        yield "OpenVINO has no optimization levels: it optimizes in its own way, in float32, for these shapes"
     wall, processor = median(samples.wall_ns), median(samples.cpu_ns)
     if not elsewhere and not candidate.io_binding and processor < _LEAST_SHARE * wall:
         share = percent(int(processor), int(wall))

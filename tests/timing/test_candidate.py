@@ -64,7 +64,7 @@ def test_sessions_are_created_again_where_that_is_cheap(
     monkeypatch: pytest.MonkeyPatch, seconds: float, creations: int
 ) -> None:
     session = FakeSession()
-    monkeypatch.setattr(subject, "create", lambda path, setup: Opened(session, setup, seconds))
+    monkeypatch.setattr(subject, "create", lambda path, setup, shapes: Opened(session, setup, seconds))
     found = prepare(Path("a.onnx"), Setup(), IMAGE)
     assert found.creation_ns == [int(seconds * 1e9)] * creations
     assert session.runs == 1
@@ -73,7 +73,7 @@ def test_sessions_are_created_again_where_that_is_cheap(
 
 def test_memory_is_what_was_there_less_before(monkeypatch: pytest.MonkeyPatch) -> None:
     resident: Iterator[int | None] = iter([100, 160])
-    monkeypatch.setattr(subject, "create", lambda path, setup: Opened(FakeSession(), setup, 1.0))
+    monkeypatch.setattr(subject, "create", lambda path, setup, shapes: Opened(FakeSession(), setup, 1.0))
     monkeypatch.setattr(subject, "resident_bytes", lambda: next(resident))
     assert prepare(Path("a.onnx"), Setup(), IMAGE).memory_bytes == 60
     monkeypatch.setattr(subject, "resident_bytes", lambda: None)

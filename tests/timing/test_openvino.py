@@ -46,3 +46,12 @@ def test_an_operator_that_it_does_not_take(tmp_path: Path) -> None:
     assert row.fallback is not None
     assert "hashed" in [node.name for node in row.fallback.nodes]
     assert row.fallback.total_macs == 4 * 27 * 256 + 4 * 4 * 256
+
+
+def test_a_profile_of_its_subgraphs(tmp_path: Path) -> None:
+    onnx.save(convnet(), tmp_path / "a.onnx")
+    result = irstat.profile(tmp_path / "a.onnx", provider="openvino", runs=3)
+    assert (result.runtime, result.setup.optimization) == ("", "all")
+    assert "OpenVINO took 6 nodes of the model in one subgraph" in result.notes[0]
+    assert result.nanoseconds_of("unmapped") == 0
+    assert all(row.status != "not found" for row in result.rows)

@@ -55,15 +55,18 @@ class Runtime:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A plug-in package in the place of all that are installed."""
+    """A plug-in package in the place of all that are installed, OpenVINO's runtime included."""
     source = "def get_library_path(): return 'there.so'\ndef get_ep_names(): return ['OpenVINOExecutionProvider']\n"
     (tmp_path / "onnxruntime_ep_openvino.py").write_text(source)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "onnxruntime_ep_openvino", raising=False)
+    monkeypatch.setattr(subject, "installed_version", lambda: None)
     subject._plugged_in.cache_clear()
+    subject._openvino_runtime.cache_clear()
     yield tmp_path
     sys.modules.pop("onnxruntime_ep_openvino", None)
     subject._plugged_in.cache_clear()
+    subject._openvino_runtime.cache_clear()
 
 
 def test_a_plug_in_with_two_devices(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +88,7 @@ def test_a_plug_in_with_two_devices(package: Path, monkeypatch: pytest.MonkeyPat
         ("openvino", "plug-in", HERE, "1.8", True),
         ("openvino:gpu.0", "plug-in", "GPU (X)", "1.8", True),
         ("cuda", "built in", "", "", False),
+        ("openvino:runtime", "runtime", "", "", False),
     ]
     assert find("openvino:cpu").handle is offered[1]
     assert find("OpenVINOExecutionProvider").handle is offered[1]
