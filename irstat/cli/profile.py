@@ -13,6 +13,7 @@ from irstat.errors import UsageError
 from irstat.progress import progress
 from irstat.report.printable import printable
 from irstat.timing.inputs import read_arrays
+from irstat.timing.non_finite import NON_FINITE
 from irstat.timing.openvino_outputs import aloud
 from irstat.timing.profile import profile
 from irstat.timing.profile_render import FORMATS, SORTABLE, ProfileView
@@ -71,6 +72,8 @@ def _profile(options: argparse.Namespace) -> int:
             step=step,
         )
     for line in aloud(result.runtime, result.difference) if result.runtime else ():
+        print(f"irstat: warning: {printable(line)}", file=sys.stderr)
+    for line in (note for note in result.notes if note.startswith(NON_FINITE)):
         print(f"irstat: warning: {printable(line)}", file=sys.stderr)
     lost = [row.name for row in result.rows if row.status == "not found" or row.kind == "unmapped"]
     if lost:

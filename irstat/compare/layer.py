@@ -106,11 +106,6 @@ class Layer:
     notes: Mapping[str, Value] = field(default_factory=dict)
     """What makes no other network: a batch normalization of its own, the order of flattened axes."""
 
-    @property
-    def channels(self) -> object:
-        """The number of output channels of a linear layer; None for others."""
-        return self.properties.get("channels")
-
 
 class LayerGraph:
     """Layers in execution order, and who reads whom."""

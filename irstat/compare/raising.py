@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -143,7 +144,8 @@ def _bias(assembly: Assembly, layer: Layer) -> None:
         return
     if layer.notes.get("operator") == "Sub" or before.notes.get("batch_norm"):
         return
-    assembly.absorb(before, layer, replace(before, properties={**before.properties, "bias": True}))
+    weights = tuple(replace(weight, shape=(math.prod(weight.shape or ()),)) for weight in layer.weights)
+    assembly.absorb(before, replace(layer, weights=weights), replace(before, properties={**before.properties, "bias": True}))
 
 
 def _batch_norm(assembly: Assembly, layer: Layer) -> None:

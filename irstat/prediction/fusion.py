@@ -42,19 +42,20 @@ class Group:
     scaled: bool = False
 
 
-def groups(graph: Graph, block: int = BLOCK) -> list[Group]:
+def groups(graph: Graph, block: int = BLOCK, static: bool = True) -> list[Group]:
     """All kernels of a normalized graph with shapes, in execution order; nodes that compute on constants only are in none.
 
     Args:
         graph: its sizes bound.
         block: channels in a block.
+        static: whether the model's file has all sizes; where some are bound later, rows by a matrix become no Gemm.
     """
-    return _Fusion(graph, block).groups()
+    return _Fusion(graph, block, static).groups()
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, block: int) -> None:
-        self._graph, self._block = graph, block
+    def __init__(self, graph: Graph, block: int, static: bool) -> None:
+        self._graph, self._block, self._static = graph, block, static
         self._stored = {tensor.name for tensor in graph.tensors() if tensor.kind == "constant"}
         self._results = set(graph.outputs)
         self._made: dict[int, Group] = {}
@@ -167,7 +168,7 @@ class _Fusion:
         weight = self._shape(group.anchor.inputs[1]) if len(group.anchor.inputs) > 1 else None
         if not shape or out is None or weight is None or len(weight) != 2 or math.prod(shape) == 1 != out[-1]:
             return False
-        return len(out) == 2 or (shape == out[-1:] and names[0] in self._stored)
+        return len(out) == 2 or (self._static and shape == out[-1:] and names[0] in self._stored)
 
     def _scales(self, node: Node, data: str) -> bool:
         """Whether a node multiplies by one number, or divides by one."""
@@ -194,6 +195,9 @@ class _Fusion:
                 becomes_gemm = self._becomes_gemm(node)
                 return node.op_type == "MatMul" and len(fed) == 1 and self._scales(before, fed[0]) and not becomes_gemm
             case "Add":
+                if node.op_type == "Gelu":
+                    row = (self._shape(group.tail) or ())[-1:]
+                    return len(row) == 1 and any(name in self._stored and self._shape(name) == row for name in before.inputs)
                 return node.op_type == "LayerNormalization" and self._is_skip(before, node)
         return False
 

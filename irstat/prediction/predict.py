@@ -68,7 +68,7 @@ def predict(report: Report, calibration: Calibration) -> Latency:
     if not calibration.samples:
         raise UsageError(f"nothing is known of single kernels of provider '{calibration.setup.provider}': predict for cpu")
     predictor = Predictor.of(calibration)
-    kernels = kernels_of(report.graph, report.costs, calibration.block)
+    kernels = kernels_of(report.graph, report.costs, calibration.block, static=not report.dims)
     times = [_group_time(predictor, group, work, report.costs) for group, work in _pairs(kernels)]
     added = 0.0
     for reorder in kernels.reorders:

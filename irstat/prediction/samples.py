@@ -54,15 +54,16 @@ class Kernels:
     reorders: Sequence[Reorder]
 
 
-def kernels_of(graph: Graph, costs: Mapping[str, Cost], block: int = BLOCK) -> Kernels:
+def kernels_of(graph: Graph, costs: Mapping[str, Cost], block: int = BLOCK, static: bool = True) -> Kernels:
     """The kernels that a model will run as.
 
     Args:
         graph: normalized, with shapes.
         costs: of its nodes.
         block: channels in a block on the machine that is to run it, see `irstat.prediction.blocks`.
+        static: whether the model's file has all sizes.
     """
-    found = groups(graph, block)
+    found = groups(graph, block, static)
     added, blocked = reorders(graph, found, block)
     return Kernels(found, [_work(graph, costs, group, blocked) for group in found], added)
 

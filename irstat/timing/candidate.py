@@ -32,6 +32,8 @@ class Candidate:
     creation_ns: list[int] = field(default_factory=list)
     first_run_ns: int = 0
     memory_bytes: int | None = None
+    non_finite: tuple[str, ...] = ()
+    """Outputs that hold NaN or infinity."""
 
 
 def prepare(path: Path, setup: Setup, feeds: Mapping[str, Any], clock: Clock | None = None) -> Candidate:

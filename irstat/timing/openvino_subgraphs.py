@@ -85,7 +85,7 @@ def taken(
         raise UsageError(f"provider '{setup.provider}': this onnxruntime doesn't say which nodes it took; 1.24 and later do")
     listed = list(feeds)
     try:
-        failed = run_legal(opened, path, listed, runs + warmups)
+        failed, _ = run_legal(opened, path, listed, runs + warmups)
     finally:
         profile = Path(opened.session.end_profiling())
     found = read_events(profile).runs[failed + warmups :]

@@ -18,6 +18,7 @@ from irstat.timing.ceilings import Ceilings, kept
 from irstat.timing.inputs import Feeding, Given, as_fed, feeding
 from irstat.timing.kernel_map import Matcher
 from irstat.timing.kernel_source import Source
+from irstat.timing.non_finite import said
 from irstat.timing.openvino_counters import count
 from irstat.timing.openvino_profile import in_runtime
 from irstat.timing.openvino_provider import in_provider
@@ -125,8 +126,9 @@ class _Subject:
         mapping = Matcher(Source(self.graph, self.point.facts), recording.optimized).match()
         rows = rows_of(self.graph, self.point.priced.costs, mapping, recording.nanoseconds, recording.unknown)
         number = len(recording.unknown)
-        notes = (f"{number} kernels ran that the optimized model doesn't have",) if number else ()
-        return Measured(rows, mapping.kernels, recording.wall_nanoseconds, recording.overhead_nanoseconds, notes)
+        notes = [f"{number} kernels ran that the optimized model doesn't have"] if number else []
+        notes += said(recording.non_finite)
+        return Measured(rows, mapping.kernels, recording.wall_nanoseconds, recording.overhead_nanoseconds, tuple(notes))
 
     def in_openvino(self, setup: Setup, runs: int, warmup: int, say: Step) -> Measured:
         say("running in OpenVINO")

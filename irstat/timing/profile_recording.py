@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from irstat.errors import ModelError
 from irstat.graph import Graph
 from irstat.onnx_reader import load
+from irstat.timing.non_finite import non_finite
 from irstat.timing.profile_events import Key, Run, read_events
 from irstat.timing.session import Opened, Setup, create, first_line
 
@@ -31,6 +32,8 @@ class Recording:
     """Median over runs."""
     overhead_nanoseconds: int
     """Median over runs of a run's wall time less the time of its own kernels."""
+    non_finite: tuple[str, ...] = ()
+    """Outputs that hold NaN or infinity."""
 
 
 def record(
@@ -61,7 +64,7 @@ def record(
     opened = create(path, setup, lambda options: _configure(options, target))
     step("running")
     try:
-        failed = run_legal(opened, path, feeds, runs + warmups)
+        failed, outputs = run_legal(opened, path, feeds, runs + warmups)
     finally:
         profile = Path(opened.session.end_profiling())
     optimized = load(target)
@@ -69,7 +72,7 @@ def record(
     found = events.runs[failed + warmups :]
     if len(found) < runs:
         raise ModelError(f"{path}: onnxruntime's profile holds {len(found)} of {runs} runs; fewer runs (--runs) may fit")
-    return _recording(optimized, found, events.output_shapes)
+    return replace(_recording(optimized, found, events.output_shapes), non_finite=non_finite(outputs))
 
 
 def _configure(options: Any, target: Path) -> None:
@@ -81,8 +84,8 @@ def _configure(options: Any, target: Path) -> None:
     options.add_session_config_entry(f"{prefix}min_size_in_bytes", "1024")
 
 
-def run_legal(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], times: int) -> int:
-    """Run with the first inputs that are legal; returns how many were not.
+def run_legal(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], times: int) -> tuple[int, dict[str, Any]]:
+    """Run with the first inputs that are legal; returns how many were not, and the outputs by name.
 
     Raises:
         ModelError: onnxruntime can't run it on any.
@@ -90,13 +93,14 @@ def run_legal(opened: Opened, path: Path, feeds: Iterable[Mapping[str, Any]], ti
     problem: Exception | None = None
     for failed, values in enumerate(feeds):
         try:
-            opened.session.run(None, dict(values))
+            results = opened.session.run(None, dict(values))
         except Exception as error:  # noqa: BLE001 # onnxruntime's exceptions have no base of their own
             problem = error
             continue
         for _ in range(times - 1):
             opened.session.run(None, dict(values))
-        return failed
+        names = [output.name for output in opened.session.get_outputs()]
+        return failed, dict(zip(names, results, strict=True))
     raise ModelError(f"{path}: onnxruntime can't run it: {first_line(problem or ValueError('no inputs'))}")
 
 

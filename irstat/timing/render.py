@@ -10,6 +10,7 @@ from irstat.machine import Machine
 from irstat.report.numbers import binary, duration, exact, percent, si
 from irstat.report.printable import printable
 from irstat.timing.memory import METHOD
+from irstat.timing.non_finite import said
 from irstat.timing.openvino_outputs import aloud
 from irstat.timing.result import Timing, TimingRow
 from irstat.timing.statistics import Ratio
@@ -74,6 +75,7 @@ def alarms(timing: Timing) -> list[str]:
     for row in timing.rows:
         fallback = row.fallback
         lines += [f"{_label(row)}: {line}" for line in (aloud(row.runtime, row.difference) if row.runtime else ())]
+        lines += [f"{_label(row)}: {line}" for line in said(row.non_finite)]
         if fallback is None:
             lines.append(f"{_label(row)}: this onnxruntime doesn't say which nodes ran on the CPU instead")
         elif fallback.nodes:
@@ -108,7 +110,7 @@ def _cells(row: TimingRow) -> tuple[str, ...]:
 def _sections(timing: Timing) -> Iterator[tuple[str, list[str]]]:
     found = alarms(timing)
     if found:
-        yield "NOT ONLY THE PROVIDER THAT WAS ASKED FOR", found
+        yield "NOT AS IT WAS ASKED FOR", found
     compared = list(_compared(timing.rows))
     if compared:
         yield "time compared with the first of the same run, by the ratios of each round", compared

@@ -70,6 +70,8 @@ class TimingRow:
     """`openvino 2026.4.1` where that ran the model without onnxruntime."""
     difference: float | None = None
     """Largest difference of that runtime's outputs from onnxruntime's, relative to the output's largest value."""
+    non_finite: tuple[str, ...] = ()
+    """Outputs that hold NaN or infinity."""
 
     @property
     def median_seconds(self) -> float:
@@ -167,6 +169,7 @@ class TimingRow:
             "lower_bound": self.lower_bound,
             "fallback": None if self.fallback is None else as_dict(self.fallback),
             "notes": list(self.notes),
+            "non_finite": list(self.non_finite),
             "versions": dict(self.versions),
             "machine": self.machine.to_dict(),
             "runs_a_round": self.runs_a_round,
@@ -189,6 +192,7 @@ class TimingRow:
             **found,
             runtime=stored.get("runtime", ""),
             difference=stored.get("output_difference"),
+            non_finite=tuple(stored.get("non_finite", ())),
             costs={name: stored[name] for name in COSTS if name in stored},
             fallback=None if stored["fallback"] is None else from_dict(stored["fallback"]),
             machine=Machine.from_dict(stored["machine"]),

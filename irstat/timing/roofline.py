@@ -60,7 +60,7 @@ def _together(kernels: Sequence[Kernel]) -> Iterator[tuple[str, ...]]:
 
 
 def _moved(graph: Graph, costs: Mapping[str, Cost], names: tuple[str, ...]) -> int:
-    """Bytes that nodes read and write together, without what they pass to each other alone: that stays in registers and caches."""
+    """Bytes that nodes read and write together, less what they pass to each other alone: that stays in registers and caches."""
     own = set(names) if len(names) > 1 else set()
     inside: dict[str, int] = {}
     for name in names:

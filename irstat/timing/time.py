@@ -22,6 +22,7 @@ from irstat.timing.candidate import Candidate, prepare
 from irstat.timing.fallback import Fallback, left_to_cpu, priced
 from irstat.timing.inputs import Feeding, Given, as_fed, feeding
 from irstat.timing.measure import Plan, Samples, measure
+from irstat.timing.non_finite import non_finite
 from irstat.timing.openvino_outputs import largest_difference, outputs_of, reference_outputs
 from irstat.timing.providers import Provider
 from irstat.timing.result import COSTS, Timing, TimingRow
@@ -115,8 +116,11 @@ class Subject:
 
     def prepared(self, setup: Setup) -> Candidate:
         """A session of it; the first finds values for integer inputs that it runs on."""
-        if self.values is not None:
-            return prepare(self.path, setup, self.values)
+        candidate = self._first(setup) if self.values is None else prepare(self.path, setup, self.values)
+        candidate.non_finite = non_finite(outputs_of(candidate.opened.session, self.values or {}))
+        return candidate
+
+    def _first(self, setup: Setup) -> Candidate:
         problem: ModelError | None = None
         for values in self.feeding.values():
             try:
@@ -206,6 +210,7 @@ def _row(subject: Subject, candidate: Candidate, samples: Samples, ratio: Ratio 
         ratio=ratio,
         runtime="" if provider is None else provider.runtime,
         difference=subject.difference(candidate),
+        non_finite=candidate.non_finite,
         notes=(*subject.notes, *_remarks(samples, candidate)),
     )
 

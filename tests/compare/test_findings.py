@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import onnx
 import pytest
 
 from irstat.compare import compare
@@ -59,7 +60,7 @@ def test_alike_differences_are_one_line() -> None:
     model, other = networks.chain(6), networks.chain(6)
     for node in other.graph.node:
         if node.op_type == "BatchNormalization":
-            node.attribute.append(__import__("onnx").helper.make_attribute("epsilon", 1e-3))
+            node.attribute.append(onnx.helper.make_attribute("epsilon", 1e-3))
     assert compare(model, other).summary[1:] == ["7 of 7 batch norms: epsilon 1e-05 vs 0.001"]
 
 

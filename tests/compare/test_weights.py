@@ -54,6 +54,14 @@ def test_what_the_file_does_to_a_weight_before_it_is_used() -> None:
     assert stored.transpose(weight.steps[0].perm).shape == weight.shape
 
 
+def test_the_bias_of_a_convolution_as_a_sum() -> None:
+    model = network("c = Conv(x, W[4,3,1,1])\ny = Add(c, W[1,4,1,1])")
+    assert described(compare(model, model)) == [
+        ("weight", ("w0",), None, (4, 3, 1, 1)),
+        ("bias", ("w1",), None, (4,)),
+    ]
+
+
 def test_recurrent_weights() -> None:
     model = network("y, h, c = LSTM<hidden_size=5>(x, W[1,20,8], W[1,20,5], W[1,40])", "7,1,8")
     assert [(weight.role, weight.shape) for weight in weights(compare(model, model))] == [

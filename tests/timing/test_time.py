@@ -79,6 +79,16 @@ def test_models_in_memory_and_integer_inputs(files: Path) -> None:
     assert row.batch == 3
 
 
+class NoOutputs:
+    """A session of a model that computes nothing."""
+
+    def get_outputs(self) -> list[Any]:
+        return []
+
+    def run(self, names: object, values: object) -> list[Any]:
+        return []
+
+
 class FakeRun:
     """Advances a clock that nothing else moves; a machine that drifts makes everything slower."""
 
@@ -98,7 +108,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     took: dict[str, float] = {}
 
     def prepare(path: Path, setup: Setup, feeds: Mapping[str, Any]) -> Candidate:
-        return Candidate(Opened(None, setup, 1.0), FakeRun(took[setup.optimization]), False, [10**9], 5, 1 << 20)
+        return Candidate(Opened(NoOutputs(), setup, 1.0), FakeRun(took[setup.optimization]), False, [10**9], 5, 1 << 20)
 
     monkeypatch.setattr(subject, "prepare", prepare)
     monkeypatch.setattr("irstat.timing.measure.time.perf_counter_ns", lambda: FakeRun.now)
@@ -185,7 +195,7 @@ def test_what_fell_back_is_said_loudly(files: Path, monkeypatch: pytest.MonkeyPa
             assert fallback["nodes"][0] == {"name": "head/Gemm", "op_type": "Gemm", "macs": 40}
             assert fallback["share_of_macs"] == 40 / 6952
         else:
-            assert "NOT ONLY THE PROVIDER THAT WAS ASKED FOR" in out
+            assert "NOT AS IT WAS ASKED FOR" in out
     (row,) = irstat.time(files / "fixed.onnx", **FAST).rows
     assert alarms(Timing([replace(row, fallback=None)], row.machine)) == [
         "fixed on cpu, all, 1 thread: this onnxruntime doesn't say which nodes ran on the CPU instead"
