@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
+import irstat
 from irstat.cli import main
 from tests.support.command_line import refused
 from tests.support.files import beside, perceptron
@@ -269,3 +271,14 @@ def test_external_data_beyond_its_file(
     entries.add(key=key, value=value)
     path.write_bytes(proto.SerializeToString())
     assert problem in refused(capsys, str(path))
+
+
+def test_a_product_of_constants_that_does_not_fit(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["": 18]> g (float[2,4] x) => (float[2,4] y)
+        <float[2,3] a = {1.0,2.0,3.0,4.0,5.0,6.0}, float[2,4] b = {1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0}>
+        { c = Gemm(a, b) y = Add(x, c) }"""
+    path = tmp_path / "misfit.onnx"
+    onnx.save(onnx.parser.parse_model(text), path)
+    report = irstat.analyze(path)
+    assert report.warnings == ("node 'Gemm_0': 2×3 can't be multiplied by 2×4",)
+    assert report.unpriced == {"Gemm": 1, "Add": 1}

@@ -24,7 +24,7 @@ def add_compare(commands: argparse._SubParsersAction[Parser]) -> None:
         "compare",
         help="whether two models are the same network, and where they differ",
         description="Align two models layer by layer, by what the layers do and not by name, whatever frameworks wrote them,"
-        " and say what differs and what it costs. Weights are not looked at.",
+        " and say what differs and what it costs. Weights are looked at with --transfer alone.",
         epilog="Batch normalizations folded or not, layouts (NHWC, NCHW) and the way an exporter writes an operator are no"
         " differences. Sizes that one model leaves free are those of the other.",
     )
@@ -40,6 +40,13 @@ def add_compare(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--model-arg-b", action="append", default=[], metavar=pair, help="argument of B, if it is a callable")
     command.add_argument("--trust-model-code", action="store_true", help="let code inside the models' files run")
     command.add_argument("--fail-on-difference", action="store_true", help="exit with status 1 if the networks differ")
+    command.add_argument(
+        "--transfer",
+        action="store_true",
+        help="carry the weights of A over into B, run both on the same inputs in onnxruntime, and say whether they give out the"
+        " same; with --fail-on-difference that decides",
+    )
+    command.add_argument("--transfer-output", metavar="FILE", help="write B with the weights of A to an .onnx file")
     add_increases(command)
     command.add_argument("--format", choices=tuple(FORMATS), default="text")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
@@ -61,10 +68,13 @@ def _compare(options: argparse.Namespace) -> int:
             inputs_a=a.inputs if a.is_onnx else {},
             inputs_b=b.inputs if b.is_onnx else {},
             names=names,
+            transfer=options.transfer,
+            transfer_output=options.transfer_output,
             step=step,
         )
     kept = _show(result, limits, options)
-    return CHECK_FAILED if not kept or (options.fail_on_difference and not result.is_same) else OK
+    is_same = result.is_same if result.transfer is None else result.transfer.is_equal
+    return CHECK_FAILED if not kept or (options.fail_on_difference and not is_same) else OK
 
 
 def _show(result: Comparison, limits: Sequence[Increase], options: argparse.Namespace) -> bool:

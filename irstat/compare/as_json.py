@@ -36,6 +36,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         ],
         "remarks": list(comparison.remarks),
         "layers": [_place(place) for place in comparison.places],
+        **({} if comparison.transfer is None else {"transfer": comparison.transfer.to_json()}),
     }
 
 

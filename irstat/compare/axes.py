@@ -81,6 +81,13 @@ def order_of(axis: Axis) -> tuple[str, ...]:
     return tuple(f"{name.rpartition('.')[2]}/{stride}" for name, stride, _ in axis)
 
 
+def spatial_order(axes: Axes) -> tuple[str, ...]:
+    """The order of spatial axes where it isn't the natural one; empty where it is, or not all of them are known."""
+    names = [meaning(axis) for axis in axes if axis]
+    spatial = [name for name in names if name is not None and name.isdigit()]
+    return () if None in names or spatial == sorted(spatial) else tuple(spatial)
+
+
 def meaning(axis: Axis) -> str | None:
     """`n`, `c` or the number of a spatial axis; None where the axis is none of these."""
     if len(axis) != 1:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irstat.compare.assembly import Assembly
-from irstat.compare.axes import Axes
+from irstat.compare.axes import Axes, meaning, spatial_order
 from irstat.compare.families import describe
 from irstat.compare.families.movement import passes, split
 from irstat.compare.families.window import canonical
-from irstat.compare.layer import Layer, LayerCost, LayerGraph, Value
+from irstat.compare.layer import LINEAR, Layer, LayerCost, LayerGraph, Value
 from irstat.compare.layout import name_inputs
 from irstat.compare.raising import raise_layers
 from irstat.compare.view import Draft, View
@@ -17,6 +17,8 @@ from irstat.cost.cost import Cost
 from irstat.cost.scope import tensor_bytes
 from irstat.graph import Node, Shape
 
+_WINDOWS = frozenset((LINEAR, "pool"))
+"""Families whose operators take the axes of an image in a fixed order."""
 INPUT, OUTPUT = "input", "output"
 """Families of the layers that stand for the graph's inputs and outputs."""
 
@@ -57,8 +59,16 @@ class _Building:
         tensor = self.graph.find_tensor(name)
         dtype = None if tensor is None else tensor.dtype
         shape = self._canonical_shape(name)
-        layer = Layer(self.assembly.new_index(), family, family, {}, inputs, name, shape=shape, dtype=dtype, notes=notes)
+        properties = self._swapped(name)
+        layer = Layer(
+            self.assembly.new_index(), family, family, properties, inputs, name, shape=shape, dtype=dtype, notes=notes
+        )
         return self.assembly.add(layer)
+
+    def _swapped(self, name: str) -> dict[str, Value]:
+        """The order of an image's axes, where it isn't the one that layers with windows made."""
+        order = spatial_order(self.view.axes.get(name, ()))
+        return {"axis_order": order} if order else {}
 
     def _sources(self, names: tuple[str, ...]) -> list[int]:
         return [self.made_by[name] for name in names if name in self.made_by]
@@ -94,12 +104,16 @@ class _Building:
         if cost is not None:
             moved = cost.read + cost.written
             paid = LayerCost(cost.forward.macs, cost.forward.flops, cost.params, cost.param_bytes, moved, result)
-        notes = {**draft.notes, **_along(self.view.axes.get(output), draft)}
+        along = _along(self.view.axes.get(output), draft)
         return Layer(
             self.assembly.new_index(),
             draft.family,
             draft.kind,
-            draft.properties,
+            {
+                **draft.properties,
+                **(self._swapped(node.inputs[0]) if draft.family in _WINDOWS and node.inputs else {}),
+                **along,
+            },
             tuple(self._sources(draft.data)),
             node.layer or node.name,
             node.source or (node.name,),
@@ -108,7 +122,7 @@ class _Building:
             self._canonical_shape(output),
             None if tensor is None else tensor.dtype,
             draft.is_ordered,
-            notes,
+            draft.notes,
         )
 
     def _canonical_shape(self, name: str) -> Shape | None:
@@ -121,14 +135,15 @@ class _Building:
 
 
 def _along(axes: Axes | None, draft: Draft) -> dict[str, str]:
-    """For arithmetic with a constant: whether the constant has a number for each channel."""
+    """For arithmetic with a constant: the axis along which the constant has a number for each element."""
     if axes is None or draft.notes.get("wide") != 1:
         return {}
     shape = draft.weights[0].shape or ()
     places = [place - len(shape) for place, dim in enumerate(shape) if dim > 1]
     if len(places) != 1 or -places[0] > len(axes) or len(axes[places[0]]) != 1:
         return {}
-    return {"along": axes[places[0]][0][0]}
+    name = meaning(axes[places[0]])
+    return {} if name is None else {"along": name}
 
 
 def _inherited(view: View, node: Node) -> Axes | None:

@@ -12,6 +12,7 @@ from irstat.compare.layer import LayerGraph
 from irstat.compare.side import Side
 
 if TYPE_CHECKING:
+    from irstat.compare.transfer.result import Transfer
     from irstat.gates.increase import IncreaseResult
 
 TOTALS = (
@@ -44,6 +45,8 @@ class Comparison:
     """The differences, alike ones together, those with the largest effect first."""
     remarks: tuple[str, ...]
     """What differs and makes no other network."""
+    transfer: Transfer | None = None
+    """What both compute with the weights of A; None where nobody asked."""
 
     @property
     def is_same(self) -> bool:

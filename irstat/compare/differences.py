@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from irstat.compare.layer import LINEAR, Layer, Value
 from irstat.compare.pairing import Pairing
 
-_ONLY_IF_BOTH = frozenset(("channels", "multiplier", "epsilon", "heads", "hidden", "axes", "axis", "indices", "gamma", "beta"))
+_ONLY_IF_BOTH = frozenset(
+    ("channels", "multiplier", "epsilon", "heads", "hidden", "axes", "axis", "indices", "gamma", "beta", "along")
+)
 _UNKNOWN_IN_LOOPS = frozenset(("direction", "bias", "linear_before_reset"))
 """Of a recurrent layer, what one written as a loop does not tell."""
 """Properties that say nothing where one side lacks them or doesn't know them."""

@@ -137,7 +137,7 @@ def _hard_swish(assembly: Assembly, layer: Layer) -> None:
 
 def _bias(assembly: Assembly, layer: Layer) -> None:
     """An Add of one number a channel behind a layer without bias."""
-    if layer.family != "add_constant" or len(layer.inputs) != 1 or layer.notes.get("along") != "c":
+    if layer.family != "add_constant" or len(layer.inputs) != 1 or layer.properties.get("along") != "c":
         return
     before = assembly.layers[layer.inputs[0]]
     if before.family != LINEAR or before.properties["bias"] or assembly.only_reader(before.index) is None:

@@ -9,6 +9,7 @@ from irstat.compare.as_json import to_json
 from irstat.compare.comparison import Comparison
 from irstat.compare.effects import Place
 from irstat.compare.summary import effect_text
+from irstat.compare.transfer.wording import lines as transfer_lines
 from irstat.compare.wording import kind_text, property_text, value_text
 from irstat.report.numbers import binary, si
 from irstat.report.printable import printable
@@ -25,6 +26,8 @@ def as_text(comparison: Comparison) -> str:
     for label, a, b, ratio in rows:
         lines.append(f"  {label:<22} {a:>{width}}  {b:>{width}}  {ratio}".rstrip())
     lines += ["", *(f"  {line}" for line in comparison.summary)]
+    if comparison.transfer is not None:
+        lines += ["", "  by weights", *(f"    {line}" for line in transfer_lines(comparison.transfer))]
     differing = [place for place in comparison.places if place.status != "same"]
     if differing:
         lines += ["", "  layers"]
@@ -40,6 +43,9 @@ def as_markdown(comparison: Comparison) -> str:
     lines = [f"| {' | '.join(rows[0])} |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| {' | '.join(row)} |" for row in rows[1:]]
     lines += ["", *(f"- {_escaped(line)}" for line in comparison.summary)]
+    if comparison.transfer is not None:
+        head, *rest = transfer_lines(comparison.transfer)
+        lines += ["", f"By weights: {_escaped(head)}", "", *(f"- {_escaped(line.strip())}" for line in rest)]
     differing = [place for place in comparison.places if place.status != "same"]
     if differing:
         lines += ["", f"<details><summary>{len(differing)} layers</summary>", ""]

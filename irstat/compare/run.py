@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from irstat.compare.side import Opened
 from irstat.compare.sizes import equal_sizes
 
 
-def compare(  # options, by name only
+def compare(  # noqa: PLR0913 # options, by name only
     a: Model,
     b: Model,
     *,
@@ -25,6 +26,8 @@ def compare(  # options, by name only
     inputs_a: Inputs | None = None,
     inputs_b: Inputs | None = None,
     names: tuple[str, str] = ("", ""),
+    transfer: bool = False,
+    transfer_output: str | os.PathLike[str] | None = None,
     step: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Are two models the same network, and where do they differ?
@@ -39,11 +42,15 @@ def compare(  # options, by name only
         inputs_a: shapes that replace those of A, as for `irstat.analyze`.
         inputs_b: the same for B.
         names: of the models in reports; those of the files if empty.
+        transfer: whether to carry the weights of A over into B and run both on the same inputs in onnxruntime;
+            `Comparison.transfer` then says whether they give out the same, and where they part.
+        transfer_output: a file to write B with the weights of A to, where `transfer` is asked for.
         step: told what is being done, for a progress display.
 
     Raises:
-        ModelError: a model is broken.
-        UsageError: neither model has a size of a name; a model has no input of a name.
+        ModelError: a model is broken; with `transfer`, onnxruntime can't run A.
+        MissingWeightsError: with `transfer`, weights are in a file that is not there.
+        UsageError: neither model has a size of a name; a model has no input of a name; `transfer_output` can't be written.
         ShapeError: a model does not fit together at the sizes asked for.
     """
     say = step or (lambda text: None)
@@ -61,7 +68,12 @@ def compare(  # options, by name only
     found = effects(places)
     places = [replace(place, effect=found[number]) if number in found else place for number, place in enumerate(places)]
     remarks = (*remarks_on(left.layers, right.layers, places), *sizes.remarks)
-    return Comparison(left, right, (sizes.a, sizes.b), tuple(places), tuple(grouped(places)), remarks)
+    proof = None
+    if transfer or transfer_output is not None:
+        from irstat.compare.transfer.run import transfer as run_transfer
+
+        proof = run_transfer(left, right, places, output=transfer_output, say=say)
+    return Comparison(left, right, (sizes.a, sizes.b), tuple(places), tuple(grouped(places)), remarks, proof)
 
 
 def _differing(places: Sequence[Place]) -> int:

@@ -78,7 +78,7 @@ class Calibration:
                 _setup(stored),
                 Ceilings.from_dict(stored["ceilings"]),
                 _alike(Sample.from_dict(sample) for sample in stored["samples"]),
-                Machine.from_dict(stored["machine"]),
+                _machine(stored["machine"]),
                 {str(name): str(number) for name, number in stored["versions"].items()},
                 datetime.datetime.fromisoformat(stored["measured"]).isoformat(timespec="seconds"),
                 None if stored["load_average"] is None else float(stored["load_average"]),
@@ -87,6 +87,13 @@ class Calibration:
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _machine(stored: Mapping[str, Any]) -> Machine:
+    found = Machine.from_dict(stored)
+    if found.fingerprint != stored["fingerprint"]:
+        raise ValueError("the machine's fingerprint is not its own")
+    return found
 
 
 def _setup(stored: Mapping[str, Any]) -> Setup:
@@ -201,6 +208,8 @@ def kept(provider: str = "cpu", threads: int = 1) -> Calibration:
     Raises:
         UsageError: nothing was, or something else, or with another onnxruntime; the message says what to do.
     """
+    if threads < 1:
+        raise UsageError(f"{threads} threads can't run anything; give 1 or more")
     path = cache_file(provider, threads)
     flags = ("" if provider == "cpu" else f" --provider {provider}") + ("" if threads == 1 else f" --threads {threads}")
     again = f"run irstat machine{flags}, once, while nothing else runs"

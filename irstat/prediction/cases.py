@@ -40,6 +40,9 @@ _CHANNELS = (
     1024,
     2048,
 )
+_UNEVEN = (11, 22, 44, 58, 84, 116, 168, 232, 336)
+"""Numbers of channels that fill no blocks."""
+_ODD = (18, 22, 33, 50, 58, 66, 122, 246)
 _EXTENTS = (1, 7, 8, 10, 14, 17, 20, 28, 35, 40, 56, 80, 112, 149)
 _MOST_MACS = 4e8
 _FEWEST_MACS = 2e4
@@ -48,6 +51,9 @@ _MOST_WEIGHTS = 8_000_000
 
 SWISH, BLOCKED_NORMALIZATION = "Swish", "BatchNormalization in blocks"
 """Not operators of ONNX: x·sigmoid(x); a batch norm and activation behind a pool, which leaves channels in blocks."""
+
+SUM_NORMALIZATION = "LayerNormalization of a sum"
+"""Of two inputs, which onnxruntime adds in the same kernel."""
 
 UNARY = (
     *("Relu", "Sigmoid", "Tanh", "Exp", "Sqrt", "Erf", "Gelu", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Softplus"),
@@ -77,7 +83,8 @@ def cases() -> Iterator[Case]:
     yield from _dense_convolutions(draw, 110)
     yield from _pointwise_convolutions(draw, 130)
     yield from _depthwise_convolutions(draw, 70)
-    yield from _grouped_convolutions(draw, 45)
+    yield from _grouped_convolutions(draw, 70)
+    yield from _odd_convolutions(draw, 20)
     yield from _other_convolutions(draw, 14)
     yield from _products(draw, 110)
     yield from _batched_products(draw, 50)
@@ -147,6 +154,20 @@ def _depthwise_convolutions(draw: random.Random, count: int) -> Iterator[Case]:
         return _convolution(channels, channels, draw.choice(_EXTENTS), kernel, draw.choice((1, 1, 2)), channels)
 
     yield from _until(draw, count, one)
+
+
+def _odd_convolutions(draw: random.Random, count: int) -> Iterator[Case]:
+    """Of channels that fill no blocks, and can't be filled up to one."""
+
+    def depthwise(draw: random.Random) -> Case | None:
+        channels, kernel = draw.choice(_ODD), draw.choice((3, 3, 5, 7))
+        return _convolution(channels, channels, draw.choice(_EXTENTS), kernel, draw.choice((1, 1, 2)), channels)
+
+    def full(draw: random.Random) -> Case | None:
+        return _convolution(draw.choice(_ODD), draw.choice(_CHANNELS), draw.choice(_EXTENTS), draw.choice((1, 1, 3)), 1)
+
+    yield from _until(draw, count, depthwise)
+    yield from _until(draw, 2 * count, full)
 
 
 def _grouped_convolutions(draw: random.Random, count: int) -> Iterator[Case]:
@@ -235,6 +256,7 @@ def _along_axes(draw: random.Random) -> Iterator[Case]:
         rows, columns = draw.choice((1, 16, 197, 768, 3136)), draw.choice((10, 49, 96, 128, 197, 384, 768, 1000))
         yield Case("Softmax", [(1, rows, columns)], (), {"axis": -1})
         yield Case("LayerNormalization", [(1, rows, columns)], [(columns,), (columns,)], {"axis": -1})
+        yield Case(SUM_NORMALIZATION, [(1, rows, columns)] * 2, [(columns,), (columns,)], {"axis": -1})
     for _ in range(14):
         channels, extent = draw.choice(_CHANNELS), draw.choice((4, 7, 14, 28, 56))
         yield Case("GlobalAveragePool", [(1, channels, extent, extent)])
@@ -273,8 +295,10 @@ def _movements(draw: random.Random) -> Iterator[Case]:
 def _pools(draw: random.Random, count: int) -> Iterator[Case]:
     for _ in range(count):
         kernel, stride = draw.choice((2, 3, 3, 5)), draw.choice((1, 2, 2))
-        shape = (1, draw.choice(_CHANNELS[2:16]), *[draw.choice((8, 14, 28, 56, 112))] * 2)
-        if math.prod(shape) <= _MOST_ELEMENTS:
-            attributes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
-            yield Case("MaxPool", [shape], (), attributes)
-            yield Case("AveragePool", [shape], (), attributes)
+        extent = draw.choice((8, 14, 28, 56, 112))
+        attributes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
+        for channels in (draw.choice(_CHANNELS[2:16]), draw.choice(_UNEVEN)):
+            shape = (1, channels, extent, extent)
+            if math.prod(shape) <= _MOST_ELEMENTS:
+                yield Case("MaxPool", [shape], (), attributes)
+                yield Case("AveragePool", [shape], (), attributes)

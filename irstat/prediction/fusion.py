@@ -61,12 +61,15 @@ class _Fusion:
         self._made: dict[int, Group] = {}
         self._behind: dict[str, Group] = {}
         self._blocked: set[str] = set()
+        self._computed: set[tuple[object, ...]] = set()
 
     def groups(self) -> list[Group]:
         position = {}
         for index, node in enumerate(self._graph.nodes()):
             if any(node.inputs) and not node.bodies and node.op_type not in _RANDOM and self._fixed(node):
                 self._stored.update(node.outputs)
+                continue
+            if self._again(node):
                 continue
             group = self._group(node)
             group.members.append(node)
@@ -77,6 +80,15 @@ class _Fusion:
             if group.blocked:
                 self._blocked.add(group.tail)
         return sorted(self._made.values(), key=lambda group: position[id(group)])
+
+    def _again(self, node: Node) -> bool:
+        """Whether the same was computed before, of the same: that is done once."""
+        key = (node.op_type, node.domain, node.inputs, repr(sorted(node.attrs.items())))
+        again = (
+            key in self._computed and not node.bodies and node.op_type not in _RANDOM and not self._results & set(node.outputs)
+        )
+        self._computed.add(key)
+        return again
 
     def _fixed(self, node: Node) -> bool:
         return all(name in self._stored for name in node.inputs if name)
@@ -90,11 +102,21 @@ class _Fusion:
                 return group
         own = Group(node, blocked=in_blocks(self._graph, node, self._blocked, self._stored, self._block))
         for group in behind:
-            if self._precedes(group, own):
-                own.members += group.members
-                own.scaled = own.scaled or group.anchor.op_type in ("Mul", "Div")
-                del self._made[id(group)]
+            self._take(group, own)
         return own
+
+    def _take(self, group: Group, own: Group) -> None:
+        """Let a new group have that of a producer, and what is before that: a product takes scales and transposes in a row."""
+        before = group.anchor
+        if id(group) not in self._made or not self._precedes(group, own):
+            return
+        own.members[:0] = group.members
+        own.scaled = own.scaled or before.op_type in ("Mul", "Div")
+        del self._made[id(group)]
+        if own.anchor.op_type == "MatMul":
+            for name in before.inputs:
+                if name in self._behind and self._only(name, before):
+                    self._take(self._behind[name], own)
 
     def _only(self, name: str, node: Node) -> bool:
         """Whether a tensor is read once, by this node."""
@@ -180,7 +202,7 @@ class _Fusion:
 
     def _precedes(self, group: Group, own: Group) -> bool:
         before, node = group.anchor, own.anchor
-        if group.tail not in node.inputs or node.domain:
+        if node.domain:
             return False
         match before.op_type:
             case "Pad":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from irstat.prediction.cases import BLOCKED_NORMALIZATION, SWISH, Case
+from irstat.prediction.cases import BLOCKED_NORMALIZATION, SUM_NORMALIZATION, SWISH, Case
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -64,7 +64,7 @@ def network(cases: Iterable[Case]) -> ModelProto:
             left, flat = f"{number}.left.{slot}", f"{number}.flat.{slot}"
             nodes.append(helper.make_node("Reshape", [name, "all"], [flat], f"{number}.flattened.{slot}"))  # stops transposes
             nodes.append(helper.make_node("Slice", [flat, "zero", "one"], [left], f"{number}.after.{slot}"))
-            outputs.append(helper.make_tensor_value_info(left, 7 if case.op_type == "Cast" else 1, None))
+            outputs.append(helper.make_tensor_value_info(left, 7 if case.op_type == "Cast" else 1, (1,)))
     stored += [helper.make_tensor(name, 7, [1], [value]) for name, value in {"zero": 0, "one": 1, "all": -1}.items()]
     graph = helper.make_graph(nodes, "calibration", inputs, outputs, stored)
     return _model(graph)
@@ -89,6 +89,10 @@ def _nodes(case: Case, name: str, operands: list[str], results: list[str]) -> li
         inputs, scaled = [f"{name}.pooled", *operands[1:]], f"{name}.scaled"
         normalized = helper.make_node("BatchNormalization", inputs, [scaled], name)
         return [pool, normalized, helper.make_node("Relu", [scaled], results, f"{name}.after")]
+    if case.op_type == SUM_NORMALIZATION:
+        added = helper.make_node("Add", operands[:2], [f"{name}.sum"], f"{name}.before.sum")
+        inputs = [f"{name}.sum", *operands[2:]]
+        return [added, helper.make_node("LayerNormalization", inputs, results, name, **case.attributes)]
     return [helper.make_node(case.op_type, operands, results, name, **case.attributes)]
 
 
@@ -107,15 +111,15 @@ def single(case: Case) -> bytes:
     node = helper.make_node(case.op_type, [*given, *arrays], ["output"], "only", **case.attributes)
     inputs = [helper.make_tensor_value_info(name, 1, shape) for name, shape in zip(given, case.inputs, strict=True)]
     stored = [helper.make_tensor(name, 1, array.shape, array.tobytes(), True) for name, array in arrays.items()]
-    graph = helper.make_graph([node], "single", inputs, [helper.make_tensor_value_info("output", 1, None)], stored)
+    result = helper.make_tensor_value_info("output", 1, [None] * len(case.inputs[0]))
+    graph = helper.make_graph([node], "single", inputs, [result], stored)
     return _model(graph).SerializeToString()
 
 
 def chain(links: int) -> bytes:
-    """A model of so many operators, one after the other, that have hardly anything to do."""
+    """A model of so many operators, one after the other, that have hardly anything to do, and that no provider fuses."""
     from onnx import helper
 
-    kinds = ("Neg", "Abs")
-    nodes = [helper.make_node(kinds[link % 2], [f"t{link}"], [f"t{link + 1}"], f"link{link}") for link in range(links)]
+    nodes = [helper.make_node("Softmax", [f"t{link}"], [f"t{link + 1}"], f"link{link}") for link in range(links)]
     ends = [helper.make_tensor_value_info(name, 1, (16,)) for name in ("t0", f"t{links}")]
     return _model(helper.make_graph(nodes, "chain", ends[:1], ends[1:])).SerializeToString()

@@ -10,6 +10,7 @@ from irstat.analyze import Point, Study
 from irstat.cost.cost import Cost
 from irstat.graph import Graph, Node
 from irstat.prediction.blocks import BLOCK
+from irstat.prediction.cases import SUM_NORMALIZATION
 from irstat.prediction.fusion import Group, groups
 from irstat.prediction.layout import Reorder, is_reorder, reorders
 from irstat.prediction.workload import Workload, workload
@@ -68,11 +69,19 @@ def kernels_of(graph: Graph, costs: Mapping[str, Cost], block: int = BLOCK, stat
     return Kernels(found, [_work(graph, costs, group, blocked) for group in found], added)
 
 
+_TWO_KINDS = frozenset({"MaxPool", "AveragePool", "Conv", "Conv 1x1", "Conv depthwise", "Conv grouped"})
+"""Families with other kernels, many times as fast, where channels fill blocks."""
+
+
 def _work(graph: Graph, costs: Mapping[str, Cost], group: Group, blocked: set[str]) -> Workload | None:
     anchor = group.anchor
     work = workload(graph, anchor, costs[anchor.name])
     if work is not None and anchor.op_type == "BatchNormalization" and anchor.inputs[0] in blocked:
         return Workload(f"{work.family} in blocks", work.amount, work.features)
+    if work is not None and work.family in _TWO_KINDS and not group.blocked:
+        return Workload(f"{work.family} in planes", work.amount, work.features)
+    if work is not None and anchor.op_type == "LayerNormalization" and len(group.members) > 1:
+        return Workload(SUM_NORMALIZATION, work.amount, work.features)
     if work is not None and is_reorder(group) and anchor.inputs[0] in blocked:
         return Workload("ReorderOutput", work.amount, work.features[:1])
     return work

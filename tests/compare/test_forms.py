@@ -228,6 +228,32 @@ def test_a_shuffle_of_channels_is_a_difference() -> None:
     assert [group.sort for group in result.groups] == ["channel order"]
 
 
+SMALL_CHANGES = [
+    (
+        "swapped height and width",
+        CONV + "y = Conv(c, W[4,4,1,1])",
+        CONV + "t = Transpose<perm=[0,1,3,2]>(c)\ny = Conv(t, W[4,4,1,1])",
+    ),
+    ("an output with its axes swapped", CONV + "y = Transpose<perm=[0,2,3,1]>(c)", CONV + "y = Transpose<perm=[0,3,2,1]>(c)"),
+    ("rounding", CONV + "y = Identity(c)", CONV + "a = Cast<to=6>(c)\ny = Cast<to=1>(a)"),
+    ("a constant along another axis", CONV + "r = Relu(c)\ny = Add(r, W[4,1,1])", CONV + "r = Relu(c)\ny = Add(r, W[8])"),
+    ("operands of a difference", CONV + "a = Relu(c)\ny = Sub(a, c)", CONV + "a = Relu(c)\ny = Sub(c, a)"),
+    ("the axis of a softmax", CONV + "y = Softmax<axis=2>(c)", CONV + "y = Softmax<axis=3>(c)"),
+    ("a number", CONV + "y = Mul(c, #[0.5])", CONV + "y = Mul(c, #[0.25])"),
+    (
+        "where it pads",
+        CONV + "y = MaxPool<kernel_shape=[3,3],pads=[1,1,1,1]>(c)",
+        CONV + "y = MaxPool<kernel_shape=[3,3],pads=[2,2,0,0]>(c)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [row[1:] for row in SMALL_CHANGES], ids=[row[0] for row in SMALL_CHANGES])
+def test_small_differences(one: str, other: str) -> None:
+    assert compare(network(one), network(one)).is_same
+    assert not compare(network(one), network(other)).is_same
+
+
 def test_attention_written_out_and_in_one_node() -> None:
     written = network(
         QKV

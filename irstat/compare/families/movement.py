@@ -9,6 +9,7 @@ from irstat.compare.families.linear import plain_ones
 from irstat.compare.families.window import canonical
 from irstat.compare.layer import Value
 from irstat.compare.view import Draft, View, number, plain
+from irstat.element_types import FLOATING
 from irstat.graph import Node
 
 PASSING = frozenset("Identity Dropout Cast CastLike".split())
@@ -140,11 +141,19 @@ def passes(view: View, node: Node) -> bool:
         view.axes[out] = meaning.reshaped(before, result) or meaning.unknown(out, result)
         return True
     same = result is not None and view.shape(node.inputs[0]) == result
+    if kind in ("Cast", "CastLike") and not _keeps_numbers(view, node):
+        return False
     if kind in PASSING or (kind in ("Slice", "Expand", "Tile") and same):
         if before is not None:
             view.axes[out] = before
         return True
     return False
+
+
+def _keeps_numbers(view: View, node: Node) -> bool:
+    """Whether a cast is from a floating type to another, or from one of whole numbers to another."""
+    types = [view.dtype(name) or "" for name in (node.inputs[0], node.outputs[0])]
+    return types[0] == types[1] or all(name in FLOATING for name in types) or all("int" in name for name in types)
 
 
 def _takes_all(view: View, node: Node, result: tuple[int, ...]) -> bool:

@@ -1,7 +1,7 @@
 """Weights of convolutions and dense layers, with the batch normalization behind them, from A into B.
 
-A batch normalization may be there in both, folded in one, or missing; y = W x + b and y = γ (W x + b − mean) / √(variance + ε) + β
-are put into each other in float64.
+A batch normalization may be there in both, folded in one, or missing: y = W x + b and y = γ (W x + b − mean) / √(variance + ε)
++ β are put into each other in float64.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def carry_linear(a: Evaluated, one: Layer, b: Evaluated, other: Layer, into: Ass
     Raises:
         CarryError: they don't fit.
     """
-    weight, target = matrix(a, one), matrix(b, other)
+    weight, target = matrix(a, one), weight_of(other, "weight")
     if weight is None or target is None:
         raise CarryError("its weight is no constant")
-    if weight.shape != target.shape:
-        raise CarryError(f"its weight is {_dims(weight)} in A and {_dims(target)} in B")
+    shape = target.shape or ()
+    if _reduced(weight.shape) != _reduced(shape):
+        raise CarryError(f"its weight is {_dims(weight.shape)} in A and {_dims(shape)} in B")
     bias, norm = vector(a, one, "bias"), batch_norm(a, one)
     own = batch_norm(b, other)
     if own is not None:
-        has_bias = weight_of(other, "bias") is not None
-        moved, bias = (_without_bias(norm, bias, one) if not has_bias else norm), (bias if has_bias else None)
-        _put_norm(b, other, into, moved, bias if norm is None else None, own)
-        bias = bias if norm is not None else None
+        if weight_of(other, "bias") is None:
+            norm, bias = _with_bias(norm, bias), None
+        _put_norm(b, other, into, norm, own)
     elif norm is not None:
         weight, bias = _folded(weight, one, bias, norm)
     _put_bias(b, other, into, bias)
@@ -64,7 +64,7 @@ def carry_norm(a: Evaluated, one: Layer, b: Evaluated, other: Layer, into: Assig
         raise CarryError("its statistics are no constants")
     if norm.gamma.shape != own.gamma.shape:
         raise CarryError(f"{norm.gamma.size} channels in A and {own.gamma.size} in B")
-    _put_norm(b, other, into, norm, None, own)
+    _put_norm(b, other, into, norm, own)
 
 
 def put_matrix(b: Evaluated, other: Layer, into: Assignments, values: Array) -> None:
@@ -73,7 +73,7 @@ def put_matrix(b: Evaluated, other: Layer, into: Assignments, values: Array) -> 
     slot = None if weight is None else slot_of(b, other, weight)
     if weight is None or slot is None:
         raise CarryError("its nodes are not there any more")
-    into.add(slot, stored_matrix(b, other, weight, values).astype(_dtype(b, weight.name)))
+    into.add(slot, stored_matrix(b, other, weight, values).astype(_dtype(b, weight.name), copy=False))
 
 
 def put_vector(b: Evaluated, other: Layer, into: Assignments, role: str, values: Array) -> None:
@@ -90,33 +90,33 @@ def put_vector(b: Evaluated, other: Layer, into: Assignments, role: str, values:
     into.add(slot, values.reshape(shape).astype(stored.dtype))
 
 
-def _put_norm(
-    b: Evaluated, other: Layer, into: Assignments, norm: BatchNorm | None, bias: Array | None, own: BatchNorm
-) -> None:
-    """Statistics as they are where both have them; else a mean of 0 and a variance of 1, which only scale and shift fill."""
+def _put_norm(b: Evaluated, other: Layer, into: Assignments, norm: BatchNorm | None, own: BatchNorm) -> None:
+    """Statistics as they are where both have them; else a mean of 0 and a variance of 1, and γ and β do it all."""
     if norm is not None and not norm.is_made and not own.is_made:
         values = {"gamma": norm.gamma, "beta": norm.beta, "mean": norm.mean, "variance": norm.variance}
     else:
         ones, zeros = np.ones(own.gamma.shape), np.zeros(own.gamma.shape)
-        scale = norm.scale if norm is not None else ones
-        shift = norm.shift if norm is not None else bias if bias is not None else zeros
+        scale, shift = (ones, zeros) if norm is None else (norm.scale, norm.shift)
         values = {"gamma": scale * np.sqrt(1 + own.epsilon), "beta": shift, "mean": zeros, "variance": ones}
     for role, array in values.items():
         put_vector(b, other, into, role, array)
 
 
-def _without_bias(norm: BatchNorm | None, bias: Array | None, layer: Layer) -> BatchNorm | None:
-    """The batch normalization for a layer without the bias: it is taken from the mean."""
-    if norm is None and bias is not None:
+def _with_bias(norm: BatchNorm | None, bias: Array | None) -> BatchNorm | None:
+    """A batch normalization that does what a bias before it did too."""
+    if bias is None:
+        return norm
+    if norm is None:
         ones = np.ones(bias.shape)
         return BatchNorm(ones, bias, np.zeros(bias.shape), ones, 0.0, is_made=True)
-    return norm if norm is None or bias is None else replace(norm, mean=norm.mean - bias)
+    return replace(norm, mean=norm.mean - bias)
 
 
 def _folded(weight: Array, layer: Layer, bias: Array | None, norm: BatchNorm) -> tuple[Array, Array]:
     """Weight and bias that do what they did with the batch normalization behind them."""
     groups = layer.properties.get("groups")
     rest = (1,) * (weight.ndim - 2)
+    weight = weight.astype(np.float64)
     if not layer.properties.get("transposed"):
         scaled = weight * norm.scale.reshape(-1, 1, *rest)
     else:
@@ -135,9 +135,14 @@ def _put_bias(b: Evaluated, other: Layer, into: Assignments, bias: Array | None)
         raise CarryError("it has a bias in A, folded or its own, and none in B")
 
 
-def _dims(array: Array) -> str:
-    return "×".join(map(str, array.shape)) or "one number"
+def _reduced(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without a kernel of 1×1."""
+    return shape[:2] if all(size == 1 for size in shape[2:]) else shape
 
 
-def _dtype(b: Evaluated, name: str) -> np.dtype[np.generic]:
-    return b.value(name).dtype
+def _dims(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "one number"
+
+
+def _dtype(b: Evaluated, name: str) -> str:
+    return b.graph.tensor(name).dtype or "float32"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto
 
+from irstat.compare.axes import Axes
 from irstat.compare.build import layers_of
 from irstat.compare.layer import Layer
 from irstat.compare.side import Side
@@ -61,6 +62,10 @@ class Evaluated:
     def output(self, layer: Layer) -> str | None:
         """The tensor that is a layer's result; None where that is no single tensor."""
         return self._outputs.get(layer.index)
+
+    def axes(self, tensor: str) -> Axes | None:
+        """What the axes of a tensor mean; None where its rank is not known."""
+        return self._view.axes_of(tensor)
 
     def order(self, tensor: str) -> ElementOrder | None:
         """The order of a tensor's elements; None where nothing tells it."""

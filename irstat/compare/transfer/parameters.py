@@ -1,4 +1,4 @@
-"""The parameters of one layer in float64 and canonical layout, whatever layout and form its file has them in."""
+"""The parameters of one layer in canonical layout, whatever layout and form its file has them in."""
 
 from __future__ import annotations
 
@@ -80,16 +80,11 @@ def batch_norm(model: Evaluated, layer: Layer) -> BatchNorm | None:
 
 
 def matrix(model: Evaluated, layer: Layer) -> Array | None:
-    """The weight of a linear layer, shape (out, in / groups, kernel …), the kernel left out where it is 1×1."""
+    """The weight of a linear layer as stored, shape (out, in / groups, kernel …), the kernel left out where it is 1×1."""
     weight = weight_of(layer, "weight")
     if weight is None:
         return None
-    values = np.asarray(model.value(weight.name), np.float64)
-    return canonical_matrix(model, layer, weight, values)
-
-
-def canonical_matrix(model: Evaluated, layer: Layer, weight: Weight, values: Array) -> Array:
-    """Values of the used tensor as `matrix` has them."""
+    values = model.value(weight.name)
     values = values if weight.order is None else values.transpose(weight.order)
     order = _input_order(model, layer, weight)
     if order is not None:

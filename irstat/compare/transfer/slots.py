@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -69,6 +70,10 @@ class Assignments:
         """Note a value, in the layout and of the shape that the operand has."""
         self._values[slot.node, slot.operand] = slot.name, np.ascontiguousarray(array)
 
+    def update(self, more: Assignments) -> None:
+        """Take over all that another one has."""
+        self._values.update(more._values)
+
     def fits(self, graph: Graph) -> bool:
         """Whether a graph has all the operands, under the same names."""
         return all(
@@ -79,15 +84,16 @@ class Assignments:
     def put_into(self, graph: Graph) -> None:
         """Change a graph. An operand that several nodes share stays one tensor if all get the same."""
         names = Names(graph)
+        uses = Counter(name for name, _ in self._values.values())
         made: dict[tuple[str, bytes], str] = {}
         changed: dict[str, dict[int, str]] = {}
-        for (node, operand), (old, array) in self._values.items():
-            key = old, array.tobytes()
+        for (reader, operand), (old, array) in self._values.items():
+            key = old, array.tobytes() if uses[old] > 1 else b""
             if key not in made:
                 made[key] = _stored(graph, names, old, array)
-            changed.setdefault(node, {})[operand] = made[key]
-        for name, operands in changed.items():
-            node = graph.node(name)
+            changed.setdefault(reader, {})[operand] = made[key]
+        for user, operands in changed.items():
+            node = graph.node(user)
             inputs = tuple(operands.get(place, used) for place, used in enumerate(node.inputs))
             graph.replace_nodes([node], [replace(node, inputs=inputs)])
 

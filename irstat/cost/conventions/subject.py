@@ -129,7 +129,10 @@ def folded_products(graph: Graph, constants: Container[str]) -> tuple[Folded, ..
         output = scope.operand(node.outputs[0])
         if entry is None or output is None or scope.first_open(node) is not None:
             continue
-        macs = entry.price(scope.op(node, {})).forward.macs
+        try:
+            macs = entry.price(scope.op(node, {})).forward.macs
+        except (LookupError, TypeError, ValueError, ZeroDivisionError):  # operands that don't fit, which the cost pass says
+            continue
         weights = [graph.tensor(name) for name in node.inputs if is_weight(graph, name)]
         params = sum(math.prod(dim for dim in tensor.shape or () if isinstance(dim, int)) for tensor in weights)
         users = graph.consumers(node.outputs[0])
