@@ -59,9 +59,9 @@ def _upward(assembly: Assembly, layer: Layer) -> Layer | None:
 def _join(assembly: Assembly, scores: Layer, inside: list[Layer], after: Layer, masks: list[int]) -> None:
     shape = scores.shape
     heads = shape[1] if shape is not None and len(shape) == 4 and isinstance(shape[1], int) else None
-    nodes, cost = scores.nodes, scores.cost
+    nodes, cost, weights = scores.nodes, scores.cost, scores.weights
     for each in (*reversed(inside), after):
-        nodes, cost = (*nodes, *each.nodes), cost + each.cost
+        nodes, cost, weights = (*nodes, *each.nodes), cost + each.cost, (*weights, *each.weights)
     scales = [index for index in scores.inputs if _is_scale(assembly, index, scores.index)]
     operands = [assembly.layers[index].inputs[0] if index in scales else index for index in scores.inputs]
     properties: dict[str, Value] = {"heads": heads, "causal": False}
@@ -70,7 +70,7 @@ def _join(assembly: Assembly, scores: Layer, inside: list[Layer], after: Layer, 
         assembly.set_inputs(each.index, ())
     assembly.set_inputs(after.index, (*operands, value, *dict.fromkeys(masks)))
     joined = replace(assembly.layers[after.index], family="attention", kind="Attention", properties=properties)
-    assembly.update(replace(joined, nodes=nodes, cost=cost, is_ordered=True))
+    assembly.update(replace(joined, nodes=nodes, cost=cost, weights=weights, is_ordered=True))
     for index in (*(each.index for each in (*inside, scores)), *dict.fromkeys(scales)):
         assembly.remove(index)
 

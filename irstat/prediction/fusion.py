@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from irstat.graph import Graph, Node
 from irstat.prediction.blocks import BLOCK, in_blocks, takes_planes
+from irstat.prediction.duplicates import RANDOM, distinct
 
 _WINDOWS = frozenset({"Conv", "MaxPool", "AveragePool"})
 _IN_BLOCKS = frozenset({"Relu", "Sigmoid", "Tanh", "HardSigmoid"})
@@ -21,8 +22,6 @@ _AFTER_CONVOLUTION = _IN_BLOCKS | {"Clip", "LeakyRelu"}
 _AFTER_PRODUCT = frozenset(
     {"Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softplus", "HardSigmoid", "Selu", "Softsign", "ThresholdedRelu"}
 )
-_RANDOM = frozenset({"RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
-"""Not computed beforehand, constants or not."""
 
 
 @dataclass(slots=True)
@@ -58,21 +57,19 @@ class _Fusion:
         self._graph, self._block, self._static = graph, block, static
         self._stored = {tensor.name for tensor in graph.tensors() if tensor.kind == "constant"}
         self._results = set(graph.outputs)
+        self._distinct = distinct(graph)
         self._made: dict[int, Group] = {}
         self._behind: dict[str, Group] = {}
         self._blocked: set[str] = set()
-        self._computed: set[tuple[object, ...]] = set()
 
     def groups(self) -> list[Group]:
         position = {}
-        for index, node in enumerate(self._graph.nodes()):
-            if any(node.inputs) and not node.bodies and node.op_type not in _RANDOM and self._fixed(node):
+        for index, node in enumerate(self._distinct.nodes):
+            if any(node.inputs) and not node.bodies and node.op_type not in RANDOM and self._fixed(node):
                 self._stored.update(node.outputs)
                 continue
-            if self._again(node):
-                continue
             group = self._group(node)
-            group.members.append(node)
+            group.members += (node, *self._distinct.copies.get(node.name, ()))
             group.tail = next((name for name in node.outputs if name), "")
             self._made[id(group)], position[id(group)] = group, index
             if group.tail:
@@ -80,15 +77,6 @@ class _Fusion:
             if group.blocked:
                 self._blocked.add(group.tail)
         return sorted(self._made.values(), key=lambda group: position[id(group)])
-
-    def _again(self, node: Node) -> bool:
-        """Whether the same was computed before, of the same: that is done once."""
-        key = (node.op_type, node.domain, node.inputs, repr(sorted(node.attrs.items())))
-        again = (
-            key in self._computed and not node.bodies and node.op_type not in _RANDOM and not self._results & set(node.outputs)
-        )
-        self._computed.add(key)
-        return again
 
     def _fixed(self, node: Node) -> bool:
         return all(name in self._stored for name in node.inputs if name)
@@ -120,7 +108,7 @@ class _Fusion:
 
     def _only(self, name: str, node: Node) -> bool:
         """Whether a tensor is read once, by this node."""
-        return len(self._graph.consumers(name)) == 1 and node.inputs.count(name) == 1 and name not in self._results
+        return self._distinct.readers.get(name) == 1 and node.inputs.count(name) == 1 and name not in self._results
 
     # ---- what a kernel takes that comes behind it
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 _CASES_A_NETWORK = 60
-_BEFORE = "Neg"
+_BEFORE = "Abs"
 _OPSET = 20
 
 

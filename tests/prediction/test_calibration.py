@@ -42,14 +42,14 @@ def test_a_file_appears_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     first = calibration(RATES)
     path = keep(first)
 
-    def broken(*arguments: object) -> str:
+    def broken(found: Calibration) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json, "dumps", broken)
+    monkeypatch.setattr(Calibration, "to_dict", broken)
     with pytest.raises(KeyboardInterrupt):
         keep(replace(first, seconds=1.0))
-    monkeypatch.undo()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert kept() == first
 
 
 def _refused(**changes: object) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from irstat.prediction.fusion import groups
 from irstat.prediction.peaks import measure_block
-from tests.support.kernels import named, predicted, real, seen, with_weights
+from tests.support.kernels import named, predicted, predicted_reorders, real, seen, with_weights
 from tests.support.models import model
 
 IMAGE = "g (float[1,16,8,8] x) => (float[1,16,8,8] y)"
@@ -231,3 +231,19 @@ def test_nodes_with_bodies_and_without_results() -> None:
     )
     assert named(predicted(made)) == [("i",), ("r",)]
     assert predicted(model("g (float[2] x) => (float[2] x) { }")) == []
+
+
+def test_what_is_computed_twice_runs_once() -> None:
+    """Two equal activations are one, which the convolution then takes; of results of the model each is there."""
+    text = f"""g (float[1,16,8,8] x) => (float[1,16,8,8] y) {{
+        {CONV} [r] b = Relu (a) [s] d = Relu (a) [e] f = Exp (b) [l] h = Neg (d) [p] y = Add (f, h) }}"""
+    made = with_weights(text, W)
+    assert named(predicted(made)) == [("c", "r", "s"), ("e",), ("l",), ("p",)]
+    kernels, reorders = real(made)
+    assert len(kernels) == 4
+    assert predicted_reorders(made) == [("ReorderInput", "x"), ("ReorderOutput", "b")]
+    assert len(reorders) in (0, 2)  # none on a machine without blocks
+    kept = with_weights(
+        f"g (float[1,16,8,8] x) => (float[1,16,8,8] b, float[1,16,8,8] d) {{ {CONV} [r] b = Relu (a) [s] d = Relu (a) }}", W
+    )
+    assert named(predicted(kept)) == [("c",), ("r",), ("s",)] == real(kept)[0]

@@ -12,10 +12,11 @@ import pytest
 
 import irstat
 from irstat.cli import main
-from irstat.errors import UsageError
+from irstat.errors import IrstatError, UsageError
 from irstat.prediction.calibration import keep
 from irstat.prediction.predict import predict
 from irstat.timing.ceilings import cache_folder
+from tests.support.conformance import conformance_cases
 from tests.support.kernels import with_weights
 from tests.support.measured import calibration
 
@@ -211,3 +212,21 @@ def test_nothing_was_measured(path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_column_needs_the_prediction(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", str(path), "--dim", "N=4", "--sort", "predicted_nanoseconds"]) == 2
     assert "column 'predicted_nanoseconds' is there with --predict only" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_operator_of_onnx_has_a_time() -> None:
+    """The conformance models: whatever their shapes and types, rows add up, and what was not measured is listed."""
+    machine, seen = calibration({"Relu": (1.0, 2)}), 0
+    for case in conformance_cases().values():
+        try:
+            report = irstat.analyze(case.model)
+        except IrstatError:
+            continue
+        if report.anchor:
+            continue
+        found = predict(report, machine)
+        assert found.nanoseconds == sum(found.nodes.values()) + CALL
+        assert found.nodes.keys() == {node.name for node in report.graph.nodes()}
+        seen += 1
+    assert seen > 1000

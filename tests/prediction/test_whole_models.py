@@ -41,9 +41,9 @@ def _added(profile: Profile) -> Counter[str]:
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121", "resnet18", "resnext50_32x4d", "efficientnet_b0"])
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "mobilenet_v2", "shufflenet_v2_x0_5"])
 def test_kernels_and_reorders_of_torchvision(exports: Exports, name: str) -> None:
-    """Measured: all of the time of each of them, and no reorder too many or too few."""
+    """Measured: all of the time of each of them, and no reorder too many or too few (1, 1, 1 and 36)."""
     path = exports.torchvision(name)
     _, kernels = _predicted(path)
     profile = irstat.profile(path, runs=2, warmup=1)
@@ -53,7 +53,7 @@ def test_kernels_and_reorders_of_torchvision(exports: Exports, name: str) -> Non
 
 @pytest.mark.frameworks
 def test_kernels_of_a_transformer(exports: Exports) -> None:
-    """Measured: 93 % of the time; queries, keys and values are split by other kernels than the Gathers of the export."""
+    """Measured: 92 % of the time; queries, keys and values are split by other kernels than the Gathers of the export."""
     path = exports.torchvision("swin_t")
     _, kernels = _predicted(path)
     profile = irstat.profile(path, runs=2, warmup=1)

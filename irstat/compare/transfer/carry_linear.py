@@ -38,8 +38,8 @@ def carry_linear(a: Evaluated, one: Layer, b: Evaluated, other: Layer, into: Ass
     weight, target = matrix(a, one), weight_of(other, "weight")
     if weight is None or target is None:
         raise CarryError("its weight is no constant")
-    shape = target.shape or ()
-    if _reduced(weight.shape) != _reduced(shape):
+    shape = _reduced(target.shape or ())
+    if weight.shape != shape:
         raise CarryError(f"its weight is {_dims(weight.shape)} in A and {_dims(shape)} in B")
     bias, norm = vector(a, one, "bias"), batch_norm(a, one)
     own = batch_norm(b, other)

@@ -28,6 +28,8 @@ class ElementOrder:
     """Canonical place -> part."""
     canonical_shape: tuple[int, ...]
     """Sizes in the canonical order, those of 1 left out and what belongs together joined."""
+    meanings: tuple[str, ...] = ()
+    """Of these sizes: `n`, `c`, the number of a spatial axis, `?`."""
 
     @property
     def is_natural(self) -> bool:
@@ -60,7 +62,8 @@ def element_order(axes: Axes | None, shape: Sequence[int] | None) -> ElementOrde
     perm = sorted(range(len(parts)), key=lambda place: (*_rank(parts[place][0]), -parts[place][1], place))
     together = joined([parts[place] for place in perm])
     sizes = tuple(size for _, _, size in parts)
-    return ElementOrder(tuple(shape), sizes, tuple(perm), tuple(size for _, _, size in together))
+    meanings = tuple(name if _rank(name)[0] < _OTHER else "?" for name, _, _ in together)
+    return ElementOrder(tuple(shape), sizes, tuple(perm), tuple(size for _, _, size in together), meanings)
 
 
 def _rank(name: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from onnx import GraphProto
+from onnx import GraphProto, helper
 
 from irstat.compare.axes import Axes
 from irstat.compare.build import layers_of
@@ -16,6 +16,7 @@ from irstat.compare.layer import Layer
 from irstat.compare.side import Side
 from irstat.compare.transfer.element_order import ElementOrder, element_order
 from irstat.compare.view import View
+from irstat.element_types import NUMBER_OF
 from irstat.errors import MissingWeightsError, ModelError
 from irstat.graph import Graph, Node
 from irstat.passes import RemoveDead
@@ -62,6 +63,10 @@ class Evaluated:
     def output(self, layer: Layer) -> str | None:
         """The tensor that is a layer's result; None where that is no single tensor."""
         return self._outputs.get(layer.index)
+
+    def dtype(self, tensor: str) -> str | None:
+        """Element type of a tensor."""
+        return self._view.dtype(tensor)
 
     def axes(self, tensor: str) -> Axes | None:
         """What the axes of a tensor mean; None where its rank is not known."""
@@ -128,16 +133,26 @@ def _compute_constants(graph: Graph, original: Graph, role: str, folder: Path) -
     names = [tensor.name for tensor in empty if graph.is_used(tensor.name)]
     if not names:
         return
-    for name, array in zip(names, _run_constants(original, names, role, folder), strict=True):
+    for name, array in zip(names, _run_constants(graph, original, names, role, folder), strict=True):
         graph.set_tensor(replace(graph.tensor(name), data=from_array(name, np.asarray(array))))
 
 
-def _run_constants(original: Graph, names: Sequence[str], role: str, folder: Path) -> list[np.ndarray]:
+def _run_constants(shaped: Graph, original: Graph, names: Sequence[str], role: str, folder: Path) -> list[np.ndarray]:
     missing = [name for name in names if original.find_tensor(name) is None]
     if missing:
         raise ModelError(f"{role}: the values of '{missing[0]}' can't be computed")
     part = original.copy()
     part.outputs, part.header = list(names), _without_stated_shapes(part.header)
     RemoveDead().run(part)
-    part.inputs = []
-    return Runnable(part, role, folder).exposing(names).run({}, names)
+    feeds = {name: _zeros(shaped, name, role) for name in part.inputs if shaped.tensor(name).kind == "input"}
+    return Runnable(part, role, folder).exposing(names).run(feeds, names)
+
+
+def _zeros(graph: Graph, name: str, role: str) -> np.ndarray:
+    """An input that constants are computed from: nothing but its sizes counts."""
+    tensor = graph.tensor(name)
+    sizes = [dim for dim in tensor.shape or () if isinstance(dim, int)]
+    number = NUMBER_OF.get(tensor.dtype or "")
+    if number is None or tensor.shape is None or len(sizes) != len(tensor.shape):
+        raise ModelError(f"{role}: constants depend on input '{name}', of which the sizes are not known")
+    return np.zeros(sizes, helper.tensor_dtype_to_np_dtype(number))

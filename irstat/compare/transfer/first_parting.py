@@ -1,97 +1,166 @@
-"""The first layer whose results differ between A and B with A's weights."""
+"""The first layer whose results differ between A and B with A's weights.
+
+A network may amplify rounding, until results of later layers differ by more than rounding. So where a layer's results differ,
+B's layer is given what A's layer reads: if it gives out what A's does, it is the same layer.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from irstat.compare.effects import Place
+from irstat.compare.transfer.ends import cut
 from irstat.compare.transfer.evaluated import Evaluated
 from irstat.compare.transfer.result import Parting
 from irstat.compare.transfer.side_by_side import Pair, SideBySide, as_type_of
 from irstat.compare.wording import property_text, value_text
+from irstat.errors import ModelError
 from irstat.verify.first_difference import BATCH_BYTES, tensor_difference
-from irstat.verify.runnable import Runnable
+from irstat.verify.runnable import Feeds, Runnable
 from irstat.verify.trials import Trial
 
+Values = Mapping[str, np.ndarray]
 
-def first_parting(
-    run: SideBySide,
-    a: Evaluated,
-    b: Evaluated,
-    candidate: Runnable,
-    places: Sequence[Place],
-    trial: Trial,
-    amplification: float,
-) -> tuple[Place, Parting] | None:
-    """Find it, in the order of A; None where no layer's result that both have differs.
+
+@dataclass(slots=True)
+class Scanned:
+    """What comparing layer by layer found."""
+
+    place: Place | None = None
+    """The first layer that differs."""
+    parting: Parting | None = None
+    compared: int = 0
+    """Layers whose results are the same."""
+    amplified: int = 0
+    """How many of them are so only when they read the same."""
+    skipped: int = 0
+    """Layers whose results nothing tells how to compare."""
+
+
+class Scan:
+    """Compares the results of all layers that both have.
 
     Args:
-        run: of both.
+        run: of both models.
         a: the one.
         b: the other.
         candidate: B as it was run.
         places: layers of both.
-        trial: the inputs to run on.
-        amplification: how much more than rounding A's own error was, 1 or more.
-
-    Raises:
-        ModelError: onnxruntime can't run a model with more outputs.
+        folder: for files that are made on the way.
     """
-    for batch in _batches(_comparable(run, a, b, candidate, places)):
-        ones = _values(run.original, [pair.a for _, pair in batch], trial.feeds)
-        others = _values(candidate, [pair.b for _, pair in batch], run.feeds(trial))
-        for place, pair in batch:
-            one, other = pair.in_a(ones[pair.a]), pair.in_b(others[pair.b])
-            if one.shape != other.shape:
-                if _sizes(one) != _sizes(other):
-                    return place, _parting(place, None)
-                continue  # the same sizes in an order that nothing tells
-            difference = tensor_difference(pair.a, one, as_type_of(one, other), run.precision(pair.a), amplification)
-            if difference is not None:
-                return place, _parting(place, difference)
-    return None
 
+    def __init__(
+        self, run: SideBySide, a: Evaluated, b: Evaluated, candidate: Runnable, places: Sequence[Place], folder: Path
+    ) -> None:
+        self.run, self.a, self.b, self.candidate, self._folder = run, a, b, candidate, folder
+        self._pairs = {place.a.index: pair for place, pair in self._results(places) if place.a is not None}
+        self._partner = {place.b.index: place.a.index for place in places if place.a is not None and place.b is not None}
+        self._places = [place for place in places if place.a is not None and place.a.index in self._pairs]
+        self._steps = 0
 
-def _values(model: Runnable, names: Sequence[str], feeds: object) -> dict[str, np.ndarray]:
-    unique = list(dict.fromkeys(names))
-    inputs = dict(feeds) if isinstance(feeds, dict) else {}
-    known = {name: np.asarray(inputs[name]) for name in unique if name in inputs}
-    wanted = [name for name in unique if name not in known]
-    return {**known, **dict(zip(wanted, model.exposing(wanted).run(inputs, wanted), strict=True))}
+    def on(self, trial: Trial, amplification: float) -> Scanned:
+        """Compare on some inputs, in the order of A, up to the first difference.
 
+        Args:
+            trial: the inputs.
+            amplification: how much more than rounding A's own error was, 1 or more.
 
-def _comparable(
-    run: SideBySide, a: Evaluated, b: Evaluated, candidate: Runnable, places: Sequence[Place]
-) -> Iterator[tuple[Place, Pair]]:
-    """Pairs of results that are single floating tensors in the parts that are run."""
-    for place in places:
-        if place.a is None or place.b is None or place.a.family in ("input", "output"):
-            continue
-        one, other = a.output(place.a), b.output(place.b)
-        if one is None or other is None:
-            continue
-        if run.original.graph.producer(one) is None or candidate.graph.producer(other) is None:
-            continue
-        if "float" in (a.graph.tensor(one).dtype or "") and "float" in (b.graph.tensor(other).dtype or ""):
-            yield place, Pair.of(a, one, b, other)
+        Raises:
+            ModelError: onnxruntime can't run a model with more outputs.
+        """
+        found = Scanned()
+        for batch in self._batches():
+            pairs = [self._pairs[place.a.index] for place in batch if place.a is not None]
+            ones = _values(self.run.original, [pair.a for pair in pairs], trial.feeds)
+            others = _values(self.candidate, [pair.b for pair in pairs], self.run.feeds(trial))
+            for place, pair in zip(batch, pairs, strict=True):
+                one, other = pair.in_a(ones[pair.a]), pair.in_b(others[pair.b])
+                if one.shape != other.shape and _sizes(one) != _sizes(other):
+                    found.place, found.parting = place, _parting(place, None)
+                    return found
+                if one.shape != other.shape or not pair.is_certain:
+                    found.skipped += 1
+                    continue
+                difference = self._difference(pair, one, other, amplification)
+                if difference is not None:
+                    if not self._is_same_step(place, pair, ones, trial):
+                        found.place, found.parting = place, _parting(place, difference)
+                        return found
+                    found.amplified += 1
+                found.compared += 1
+        return found
 
+    def _difference(self, pair: Pair, one: np.ndarray, other: np.ndarray, amplification: float) -> float | None:
+        return tensor_difference(pair.a, one, as_type_of(one, other), self.run.precision(pair.a), amplification)
 
-def _batches(pairs: Iterator[tuple[Place, Pair]]) -> Iterator[list[tuple[Place, Pair]]]:
-    """So many that the results of both models fit into memory."""
-    batch: list[tuple[Place, Pair]] = []
-    held = 0
-    for place, pair in pairs:
-        sizes = [dim for dim in (place.layer.shape or ()) if isinstance(dim, int)]
-        held += 8 * math.prod(sizes)
-        if batch and held > BATCH_BYTES:
+    def _is_same_step(self, place: Place, pair: Pair, known: Values, trial: Trial) -> bool:
+        """Whether B's layer gives out what A's does when it reads the same."""
+        if place.a is None or place.b is None:
+            return False
+        used = [self._input(index) for index in dict.fromkeys(place.b.inputs)]
+        before = [each for each in used if each is not None]
+        if len(before) < len(used) or not before or any(each.b == pair.b for each in before):
+            return False
+        missing = [each.a for each in before if each.a not in known]
+        given = {**known, **(_values(self.run.original, missing, trial.feeds) if missing else {})}
+        self._steps += 1
+        part = cut(self.candidate.graph, list(dict.fromkeys(each.b for each in before)), [pair.b])
+        try:
+            session = Runnable(part, "B", self._folder / f"step_{self._steps}").session()
+            (result,) = session.run({each.b: each.fed(given[each.a]) for each in before}, [pair.b])
+        except ModelError:
+            return False
+        one, other = pair.in_a(known[pair.a]), pair.in_b(np.asarray(result))
+        return one.shape == other.shape and self._difference(pair, one, other, 1.0) is None
+
+    def _input(self, index: int) -> Pair | None:
+        """The pair of tensors that is the result of a layer of B; None where it has no sure partner."""
+        partner = self._partner.get(index)
+        pair = None if partner is None else self._pairs.get(partner)
+        if pair is None and index in self.b.side.layers.by_index:
+            border = self.b.output(self.b.side.layers[index])
+            pair = next((each for each in self.run.inputs if each.b == border), None)
+        return pair if pair is not None and pair.fits else None
+
+    def _results(self, places: Sequence[Place]) -> Iterator[tuple[Place, Pair]]:
+        """Pairs of results that are single floating tensors in the parts that are run."""
+        for place in places:
+            if place.a is None or place.b is None or place.a.family in ("input", "output"):
+                continue
+            one, other = self.a.output(place.a), self.b.output(place.b)
+            if one is None or other is None or self.run.original.graph.producer(one) is None:
+                continue
+            is_floating = "float" in (self.a.dtype(one) or "") and "float" in (self.b.dtype(other) or "")
+            if is_floating and self.candidate.graph.producer(other) is not None:
+                yield place, Pair.of(self.a, one, self.b, other)
+
+    def _batches(self) -> Iterator[list[Place]]:
+        """So many that the results of both models fit into memory."""
+        batch: list[Place] = []
+        held = 0
+        for place in self._places:
+            size = 8 * math.prod(dim for dim in (place.layer.shape or ()) if isinstance(dim, int))
+            if batch and held + size > BATCH_BYTES:
+                yield batch
+                batch, held = [], 0
+            held += size
+            batch.append(place)
+        if batch:
             yield batch
-            batch, held = [], 8 * math.prod(sizes)
-        batch.append((place, pair))
-    if batch:
-        yield batch
+
+
+def _values(model: Runnable, names: Sequence[str], feeds: Feeds) -> dict[str, np.ndarray]:
+    unique = list(dict.fromkeys(names))
+    known = {name: np.asarray(feeds[name]) for name in unique if name in feeds}
+    wanted = [name for name in unique if name not in known]
+    if not wanted:
+        return known
+    return {**known, **dict(zip(wanted, model.exposing(wanted).run(feeds, wanted), strict=True))}
 
 
 def _sizes(array: np.ndarray) -> list[int]:
@@ -100,20 +169,8 @@ def _sizes(array: np.ndarray) -> list[int]:
 
 def _parting(place: Place, difference: float | None) -> Parting:
     names = ["" if layer is None else layer.name for layer in (place.a, place.b)]
-    return Parting(names[0], names[1], difference, reasons_of(place))
-
-
-def reasons_of(place: Place) -> tuple[str, ...]:
-    """How the layers of a place differ, in words."""
-    return tuple(
+    reasons = tuple(
         f"{property_text(each.property)}{value_text(each.property, each.a)} vs {value_text(each.property, each.b)}"
         for each in place.differences
     )
-
-
-def failed_trial(rows: Sequence[tuple[Trial, object]], trials: Sequence[Trial]) -> Trial:
-    """The first set of inputs with a difference; an ordinary one where there is none."""
-    for trial, row in rows:
-        if not getattr(row, "passed", True):
-            return trial
-    return trials[min(1, len(trials) - 1)]
+    return Parting(names[0], names[1], difference, reasons)

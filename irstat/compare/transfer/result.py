@@ -60,6 +60,8 @@ class Transfer:
     adjustments: tuple[Adjustment, ...] = ()
     """What had to be as in A for the results to be equal; what was tried, where they are not."""
     kept: tuple[Kept, ...] = ()
+    compared: int = 0
+    """How many layers that both have gave out the same, with the adjustments."""
     parting: Parting | None = None
     """Where they part without any adjustment of a layer that both have."""
     left: Parting | None = None

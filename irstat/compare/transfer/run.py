@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from irstat.compare.effects import Place
@@ -13,7 +14,7 @@ from irstat.compare.transfer.adjust import adjust, adjustable, property_of
 from irstat.compare.transfer.carry import Carried, carry
 from irstat.compare.transfer.ends import Ends, find_ends
 from irstat.compare.transfer.evaluated import Evaluated
-from irstat.compare.transfer.first_parting import failed_trial, first_parting
+from irstat.compare.transfer.first_parting import Scan
 from irstat.compare.transfer.result import Adjustment, Parting, Transfer
 from irstat.compare.transfer.side_by_side import SideBySide
 from irstat.errors import ModelError, UsageError
@@ -23,6 +24,7 @@ from irstat.verify.result import OutputDifference
 from irstat.verify.runnable import Runnable
 from irstat.verify.trials import Trial
 
+_AMPLIFIED = "the network amplifies rounding; every layer gives out the same when it reads the same"
 Rows = list[tuple[Trial, OutputDifference]]
 
 
@@ -92,7 +94,7 @@ class _Search:
     ) -> None:
         self.a, self.b, self.places, self.ends, self.run = a, b, places, ends, run
         self._folder, self._say = folder, say
-        self._runs = 0
+        self._runs = self._compared = 0
         self.adjustments: dict[str, Adjustment] = {}
         self.tried: set[str] = set()
 
@@ -109,15 +111,21 @@ class _Search:
                 rows, left, place = self._judged(self.adjustments)
             if left is None and len(self.adjustments) > 1:
                 rows = self._without_what_is_not_needed(rows)
+            notes = [
+                *notes,
+                *self.run.uninformative,
+                *dict.fromkeys(row.reason for _, row in rows if row.passed and row.reason),
+            ]
         except ModelError as error:
             problems.append(str(error))
-        passed = bool(rows) and not problems and all(row.passed for _, row in rows)
+        passed = bool(rows) and not problems and left is None
         adjustments = (*self.ends.left_out, *self.adjustments.values())
         return Transfer(
             verdict="different" if not passed else "equal after adjustments" if adjustments else "equal",
             layers=carried.layers,
             adjustments=adjustments,
             kept=carried.kept,
+            compared=self._compared,
             parting=first,
             left=left,
             unseen=self._unseen() if passed else (),
@@ -136,25 +144,26 @@ class _Search:
     def _judged(self, names: Collection[str]) -> tuple[Rows, Parting | None, Place | None]:
         """Outputs, and where B with some properties of A parts from A, if it does."""
         candidate, rows = self._rows(names)
-        failed = next((row for _, row in rows if not row.passed), None)
-        if failed is None:
-            return rows, None, None
-        self._say("looking for the first difference")
-        found = self._first(candidate, rows)
-        if found is not None:
-            return rows, found[1], found[0]
-        return rows, Parting(failed.output, failed.output, failed.relative, (failed.reason,) if failed.reason else ()), None
+        self._say("comparing layer by layer")
+        scan = Scan(self.run, self.a, self.b, candidate, self.places, self._folder / f"steps{self._runs}")
+        failed = [trial for trial, row in rows if not row.passed]
+        amplified = 0
+        for trial in {id(trial): trial for trial in failed or [self.run.middle]}.values():
+            found = scan.on(trial, max((self._amplification(row) for of, row in rows if of is trial), default=1.0))
+            self._compared = found.compared
+            if found.parting is not None:
+                return rows, found.parting, found.place
+            amplified += found.amplified if not found.skipped else 0
+        if failed and not amplified:
+            row = next(row for _, row in rows if not row.passed)
+            return rows, Parting(row.output, row.output, row.relative, (row.reason,) if row.reason else ()), None
+        return [(trial, row if row.passed else replace(row, passed=True, reason=_AMPLIFIED)) for trial, row in rows], None, None
 
     def _rows(self, names: Collection[str]) -> tuple[Runnable, Rows]:
         self._runs += 1
         self._say("running B" if self._runs == 1 else f"running B again ({self._runs})")
         candidate = self.run.candidate(self._graph(names), self._folder / f"b{self._runs}")
         return candidate, self.run.rows(candidate)
-
-    def _first(self, candidate: Runnable, rows: Rows) -> tuple[Place, Parting] | None:
-        trial = failed_trial(rows, self.run.trials)
-        amplification = max((self._amplification(row) for of, row in rows if of is trial), default=1.0)
-        return first_parting(self.run, self.a, self.b, candidate, self.places, trial, amplification)
 
     def _amplification(self, row: OutputDifference) -> float:
         """How much more was allowed at an output than its depth explains."""
@@ -180,13 +189,16 @@ class _Search:
         """Take back each adjustment that the results are equal without; returns the results then."""
         for name in list(self.adjustments):
             fewer = [other for other in self.adjustments if other != name]
+            known = self._compared
             try:
-                again = self._rows(fewer)[1]
+                again, left, _ = self._judged(fewer)
             except ModelError:
                 continue
-            if all(row.passed for _, row in again):
-                rows = again
-                del self.adjustments[name]
+            if left is not None:
+                self._compared = known
+                continue
+            rows = again
+            del self.adjustments[name]
         return rows
 
     def _unseen(self) -> tuple[str, ...]:

@@ -47,6 +47,12 @@ class Pair:
         one, other = self.orders
         return one is not None and other is not None and one.canonical_shape == other.canonical_shape
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the axes mean the same in both."""
+        one, other = self.orders
+        return self.fits and one is not None and other is not None and one.meanings == other.meanings
+
     def in_a(self, value: Any) -> Any:
         """A value of A as it is compared."""
         return _turned(value, self.orders[0]) if self.fits else value
@@ -114,6 +120,11 @@ class SideBySide:
                 trial.exact = None
             self.notes.append(f"no evaluation in float64: {' '.join(str(error).split())[:200]}")
 
+    @property
+    def middle(self) -> Trial:
+        """Inputs of ordinary magnitude."""
+        return self.trials[min(1, len(self.trials) - 1)]
+
     def precision(self, tensor: str) -> Precision:
         """How exactly a tensor of A can be computed."""
         return self._precisions.get(tensor, Precision(0.0, 0))
@@ -126,6 +137,17 @@ class SideBySide:
     def feeds(self, trial: Trial) -> Feeds:
         """What B gets where A gets the inputs of a trial."""
         return {pair.b: pair.fed(trial.feeds[pair.a]) for pair in self.inputs if pair.a in trial.feeds}
+
+    @property
+    def uninformative(self) -> list[str]:
+        """Outputs of A that are the same whatever goes in."""
+        found = []
+        for place, name in enumerate(self.original.graph.outputs):
+            values = [np.asarray(trial.original[place]) for trial in self.trials]
+            same = [compared(name, "", Evaluations(values[0], other), self.precision(name)).passed for other in values[1:]]
+            if same and all(same) and self.trials[0].feeds:
+                found.append(f"output '{name}' is the same for all inputs: only the layers say something")
+        return found
 
     def rows(self, candidate: Runnable) -> list[tuple[Trial, OutputDifference]]:
         """Every output on every set of inputs.

@@ -39,6 +39,9 @@ def lines(transfer: Transfer) -> Iterator[str]:
         yield f"  outputs differ by at most {transfer.max_difference:.2g} of the largest value ({allowed})" + (
             f", {transfer.mean_difference:.2g} on average"
         )
+    if transfer.compared:
+        until = "" if is_equal else ", before they part"
+        yield f"  the results of {transfer.compared} layers were compared and are equal{until}"
     yield f"  {transfer.layers} layers have the weights of A" + (
         f", {len(transfer.kept)} keep their own:" if transfer.kept else ""
     )
