@@ -2,7 +2,7 @@
 
     python benchmarks/compare_transfer.py [-o docs/compare_transfer.md] [FOLDER]
 
-For the pairs of `compare_frameworks.py` (converted models are kept in FOLDER, if one is given): `irstat compare A B --transfer`.
+For the pairs of `compare_frameworks.py` (converted models are kept in FOLDER, if one is given), `irstat compare --transfer`.
 Weights and statistics are random. As a control each transfer is done wrong once: one kernel in the middle of B gets its height
 and width swapped, which has to be found at that layer. Exits with 1 if a pair is not equal, after what is printed, or a control
 is not found. Needs what `compare_frameworks.py` needs.
@@ -25,7 +25,7 @@ HEAD = """# Keras and torchvision with the same weights
 Written by `python benchmarks/compare_transfer.py`. The weights of A, which are random, statistics of batch norms included, are
 carried over into B; both run on the same inputs of three magnitudes in onnxruntime, its own optimizations disabled. Differences
 are of the largest value of the output; what is allowed is rounding (`irstat/verify/tolerance.py`). The control is the same
-transfer with height and width of one 3×3 kernel swapped: where that is found.
+transfer with height and width of one kernel swapped: where that is found.
 """
 COLUMNS = ("A, B", "layers", "equal but for", "largest difference", "mean difference", "allowed", "seconds")
 VERDICTS = {"equal": "nothing: as they are", "different": "**not equal**"}
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
             control, place = with_swapped_kernel(a, b)
             table.append(row(f"{pair.a}, {pair.b}", proof, seconds))
             details += [f"## {pair.a} and {pair.b}", "", "```text", *str(proof).splitlines(), "```", ""]
-            details += [f"control, '{place}' swapped: {control.left or 'not found'}", ""]
+            details += [f"Control, `{place}` swapped: {control.left or '**not found**'}.", ""]
             if proof.verdict == "different":
                 wrong.append(f"{pair.a} and {pair.b} are not equal")
             if control.left is None or control.left.b != place:
@@ -108,7 +108,7 @@ def with_swapped_kernel(a: Path, b: Path) -> tuple[Any, str]:
 
     module: Any = carrying
     layers = [place.b for place in compare(a, b).places if place.a is not None and place.b is not None]
-    square = [layer for layer in layers if is_square(layer.properties.get("kernel"))]
+    square = [layer for layer in layers if layer.weights and is_square(layer.properties.get("kernel"))]
     chosen, right = square[len(square) // 2], module.stored_matrix
 
     def wrong(model: Any, layer: Any, weight: Any, values: Any) -> Any:

@@ -44,7 +44,7 @@ def compare(  # noqa: PLR0913 # options, by name only
         names: of the models in reports; those of the files if empty.
         transfer: whether to carry the weights of A over into B and run both on the same inputs in onnxruntime;
             `Comparison.transfer` then says whether they give out the same, and where they part.
-        transfer_output: a file to write B with the weights of A to, where `transfer` is asked for.
+        transfer_output: a file to write B with the weights of A to; implies `transfer`.
         step: told what is being done, for a progress display.
 
     Raises:

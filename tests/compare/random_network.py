@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from tests.support.models import model
 
@@ -53,3 +53,16 @@ def run(source: ModelProto | Path, x: np.ndarray) -> np.ndarray:
     content = str(source) if isinstance(source, Path) else source.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0])
+
+
+def with_random_weights(made: ModelProto, seed: int) -> ModelProto:
+    """A copy with random weights, and positive variances."""
+    random, copy = np.random.default_rng(seed), ModelProto()
+    copy.CopyFrom(made)
+    variances = {node.input[4] for node in copy.graph.node if node.op_type == "BatchNormalization"}
+    for tensor in copy.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > 1:
+            values = random.normal(size=tuple(tensor.dims)) / np.sqrt(max(1, np.prod(tensor.dims[1:])))
+            values = np.abs(values) + 0.5 if tensor.name in variances else values
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float32"), tensor.name))
+    return copy

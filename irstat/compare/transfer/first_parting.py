@@ -24,6 +24,10 @@ from irstat.verify.first_difference import BATCH_BYTES, tensor_difference
 from irstat.verify.runnable import Feeds, Runnable
 from irstat.verify.trials import Trial
 
+_MEANS = frozenset(("pool", "reduce"))
+"""Families that sum many terms one by one, each sum rounded: the errors of K terms are as those of K steps."""
+_INNER = 8
+"""Steps that `irstat.verify.tolerance` counts for the rounding inside of an operator."""
 Values = Mapping[str, np.ndarray]
 
 
@@ -89,6 +93,9 @@ class Scan:
                 difference = self._difference(pair, one, other, amplification)
                 if difference is not None:
                     if not self._is_same_step(place, pair, ones, trial):
+                        if self._is_joined_with_next(place, pair):
+                            found.skipped += 1
+                            continue
                         found.place, found.parting = place, _parting(place, difference)
                         return found
                     found.amplified += 1
@@ -116,7 +123,21 @@ class Scan:
         except ModelError:
             return False
         one, other = pair.in_a(known[pair.a]), pair.in_b(np.asarray(result))
-        return one.shape == other.shape and self._difference(pair, one, other, 1.0) is None
+        if one.shape != other.shape:
+            return False
+        difference = self._difference(pair, one, other, 1.0)
+        if difference is None or place.layer.family not in _MEANS:
+            return difference is None
+        terms = max(given[each.a].size for each in before) // max(one.size, 1)
+        return self._difference(pair, one, other, math.sqrt(1 + terms / _INNER)) is None
+
+    def _is_joined_with_next(self, place: Place, pair: Pair) -> bool:
+        """Whether one model may have in this layer what is a layer of its own behind it in the other: FusedConv."""
+        if place.a is None or place.b is None or any(pair.a == end.a for end in self.run.outputs):
+            return False
+        behind_a = [index in self._partner.values() for index in self.a.side.layers.readers[place.a.index]]
+        behind_b = [index in self._partner for index in self.b.side.layers.readers[place.b.index]]
+        return bool(behind_a) and bool(behind_b) and (any(behind_a) != any(behind_b))
 
     def _input(self, index: int) -> Pair | None:
         """The pair of tensors that is the result of a layer of B; None where it has no sure partner."""
