@@ -19,7 +19,7 @@ def add_machine(commands: argparse._SubParsersAction[Parser]) -> None:
         help="what this machine reaches: measured once, and kept",
         description="Measure what a provider reaches on this machine, with small models that it runs itself, and keep it in the"
         " user's cache folder: irstat profile shows bounds from it, irstat analyze --predict latencies. Shows what was measured"
-        " before, unless asked to measure again. Takes about half a minute; nothing else should run meanwhile.",
+        " before, unless asked to measure again. Takes about a minute; nothing else should run meanwhile.",
     )
     command.add_argument("--provider", metavar="P", default="cpu", help="see irstat providers (cpu)")
     command.add_argument("--threads", type=whole_number, default=1, metavar="N", help="within an operator (1)")

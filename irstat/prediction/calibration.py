@@ -8,7 +8,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from irstat.prediction.networks import chain, networks
 from irstat.prediction.peaks import LINKS, measure_block, measure_ceilings
 from irstat.prediction.samples import Sample, normalized, samples_of
 from irstat.timing.ceilings import SCHEMA, Ceilings, cache_file, cache_folder, read_measured
-from irstat.timing.profile import profile
+from irstat.timing.profile import Profile, profile
 from irstat.timing.session import LEVELS, OWN, Setup, check, stated
 
-_RUNS, _WARMUPS = 9, 2
+_RUNS, _WARMUPS, _PASSES = 9, 2, 2
 _MOST_SAMPLES = 140
 """Of a family: more make nothing better and fitting slower."""
 
@@ -115,7 +115,7 @@ def _alike(samples: Iterable[Sample]) -> tuple[Sample, ...]:
 
 
 def calibrate(provider: str = "cpu", threads: int = 1, step: Callable[[str], None] | None = None) -> Calibration:
-    """Measure this machine, about half a minute; nothing else should run meanwhile.
+    """Measure this machine, about a minute; nothing else should run meanwhile.
 
     Args:
         provider: by irstat's short name, see `irstat providers`.
@@ -152,10 +152,13 @@ def _samples(setup: Setup, least: int, block: int, say: Callable[[str], None]) -
     """Kernels of all cases; what onnxruntime's profiler adds to each is taken off, down to the time of an empty kernel."""
     found: list[Sample] = []
     excess = _profiled_link(setup) - least
-    for number, model in enumerate(networks(cases()), 1):
-        say(f"measuring kernels, network {number}")
-        result = profile(model, threads=setup.threads, runs=_RUNS, warmup=_WARMUPS, name="calibration")
-        samples = samples_of(normalized(load(model)), result, str.isdigit, block)
+    passes: list[list[Profile]] = [[] for _ in range(_PASSES)]
+    for turn, profiles in enumerate(passes, 1):
+        for number, model in enumerate(networks(cases()), 1):
+            say(f"measuring kernels, pass {turn} of {_PASSES}, network {number}")
+            profiles.append(profile(model, threads=setup.threads, runs=_RUNS, warmup=_WARMUPS, name="calibration"))
+    for model, *measured in zip(networks(cases()), *passes, strict=True):
+        samples = samples_of(normalized(load(model)), _fastest(measured), str.isdigit, block)
         found += [Sample(sample.work, max(sample.nanoseconds - max(excess, 0), least)) for sample in samples]
     by_family: dict[str, list[Sample]] = {}
     for sample in found:
@@ -166,6 +169,15 @@ def _samples(setup: Setup, least: int, block: int, say: Callable[[str], None]) -
         for family in by_family.values()
         for sample in (family if len(family) <= _MOST_SAMPLES else choose.sample(family, _MOST_SAMPLES))
     ]
+
+
+def _fastest(profiles: Sequence[Profile]) -> Profile:
+    """Profiles of one network as one: each row with the shortest of its times, so that what disturbs one pass does no harm."""
+    rows = [
+        replace(same[0], nanoseconds=min(row.nanoseconds for row in same))
+        for same in zip(*(each.rows for each in profiles), strict=True)
+    ]
+    return replace(profiles[0], rows=rows)
 
 
 def _profiled_link(setup: Setup) -> int:
