@@ -3,8 +3,7 @@
     python benchmarks/compare_speed.py
 
 Each pair has a process of its own. `align` is the time of the alignment alone, which is what grows with the pair; the rest is
-reading both models, inferring shapes and counting. Beside it networkx: `vf2pp_is_isomorphic`, which says yes or no and not
-where, and `graph_edit_distance`, exact and therefore exponential, both at sizes that they can do.
+reading both models, inferring shapes and counting. Beside it networkx' `vf2pp_is_isomorphic`, which says yes or no and not where.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def pair(name: str) -> tuple[Any, Any]:
     }
     kind, _, what = name.partition(", ")
     model = makers[kind]()
-    if what == "a layer more":
+    if what == "a block more":
         longer = {
             "chain of equal blocks": lambda: networks.chain(1661),
             "residual": lambda: networks.residual(266),
@@ -103,30 +102,10 @@ def isomorphism(layers: int) -> float:
     return time.perf_counter() - start
 
 
-def edit_distance(layers: int) -> float | None:
-    """Seconds for the edit distance of a chain of so many layers and one with a layer more; None without scipy."""
-    import networkx
-
-    def graph(count: int) -> Any:
-        found: Any = networkx.path_graph(count, create_using=networkx.DiGraph)
-        for index in found:
-            found.nodes[index]["kind"] = index % 2
-        return found
-
-    start = time.perf_counter()
-    try:
-        networkx.graph_edit_distance(
-            graph(layers), graph(layers + 1), node_match=lambda one, other: one["kind"] == other["kind"], timeout=TIMEOUT
-        )
-    except ImportError:
-        return None
-    return time.perf_counter() - start
-
-
 NAMES = [
     f"{kind}, {what}"
     for kind in ("chain of equal blocks", "residual", "branches", "transformer")
-    for what in ("identical", "1 change", "20 changes", "a layer more")
+    for what in ("identical", "1 change", "20 changes", "a block more")
 ]
 
 
@@ -148,10 +127,7 @@ def main(arguments: list[str]) -> None:
     print("\n| networkx | layers | s |\n| --- | ---: | ---: |")
     for layers in (100, 300, 1000):
         print(f"| vf2pp_is_isomorphic, equal chains | {layers} | {isomorphism(layers):.2f} |", flush=True)
-    for layers in (4, 6, 8):
-        seconds = edit_distance(layers)
-        shown = "needs scipy" if seconds is None else f"{seconds:.2f}"
-        print(f"| graph_edit_distance, one layer more | {layers} | {shown} |", flush=True)
+
 
 
 if __name__ == "__main__":
