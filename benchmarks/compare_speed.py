@@ -3,7 +3,7 @@
     python benchmarks/compare_speed.py
 
 Each pair has a process of its own. `align` is the time of the alignment alone, which is what grows with the pair; the rest is
-reading both models, inferring shapes and counting. Beside it networkx' `vf2pp_is_isomorphic`, which says yes or no and not where.
+reading both models, inferring shapes and counting. Beside it networkx' `vf2pp_is_isomorphic`, which says yes or no, not where.
 """
 
 from __future__ import annotations
@@ -127,7 +127,6 @@ def main(arguments: list[str]) -> None:
     print("\n| networkx | layers | s |\n| --- | ---: | ---: |")
     for layers in (100, 300, 1000):
         print(f"| vf2pp_is_isomorphic, equal chains | {layers} | {isomorphism(layers):.2f} |", flush=True)
-
 
 
 if __name__ == "__main__":
