@@ -102,8 +102,12 @@ def _pairs(kernels: Kernels) -> Sequence[tuple[Group, Workload | None]]:
 
 
 def _group_time(predictor: Predictor, group: Group, work: Workload | None, costs: Mapping[str, Cost]) -> float:
+    """Nanoseconds of a group; what samples say is no faster than the peak of arithmetic, beyond the sizes that they have."""
     found = predictor.nanoseconds(work)
-    return found if found is not None else sum(predictor.rough(costs[node.name]) for node in group.members)
+    if found is None:
+        return sum(predictor.rough(costs[node.name]) for node in group.members)
+    macs = costs[group.anchor.name].forward.macs
+    return max(found, 2e9 * macs / predictor.ceilings.flops_per_second)
 
 
 def _rough(predictor: Predictor, kernels: Kernels, graph: Graph) -> dict[str, int]:

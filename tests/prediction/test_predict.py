@@ -15,6 +15,8 @@ from irstat.cli import main
 from irstat.errors import IrstatError, UsageError
 from irstat.prediction.calibration import keep
 from irstat.prediction.predict import predict
+from irstat.prediction.samples import Sample
+from irstat.prediction.workload import Workload
 from irstat.timing.ceilings import cache_folder
 from tests.support.conformance import conformance_cases
 from tests.support.kernels import with_weights
@@ -52,6 +54,14 @@ def test_a_kernel_of_several_nodes_is_shared_out() -> None:
     found = predict(irstat.analyze(made), calibration(RATES))
     assert found.nodes == {"c": round(1024 * 1024 / 1312), "p": round(1024 * 288 / 1312)} == {"c": 799, "p": 225}
     assert found.kernels == 1
+
+
+def test_nothing_is_faster_than_the_peak_of_arithmetic() -> None:
+    """16·8·4 = 512 MACs; samples say 1 ns for 1000 of them, the peak is 100 FLOPs a nanosecond: 1024 FLOPs take 10.24 ns."""
+    made = with_weights("g (float[4,16] x) => (float[4,8] y) { [c] y = MatMul (x, w) }", {"w": (16, 8)})
+    sample = Sample(Workload("MatMul by weights", 1000.0, (0.0,) * 4), 1)
+    found = predict(irstat.analyze(made), calibration({}, samples=(sample,)))
+    assert found.nodes == {"c": 10}
 
 
 def test_changes_of_layout_are_added_to_the_node_that_needs_them() -> None:
