@@ -15,7 +15,9 @@ from irstat.machine import this_machine, versions
 from irstat.prediction import calibration as module
 from irstat.prediction.calibration import Calibration, calibrate, check_folder, keep, kept
 from irstat.prediction.cases import Case
+from irstat.prediction.networks import network
 from irstat.timing.ceilings import cache_file, cache_folder
+from irstat.timing.profile import profile
 from tests.support.measured import calibration
 
 RATES = {"Conv": (0.5, 8), "Relu": (1.0, 2), "view": (300.0, 0)}
@@ -254,6 +256,18 @@ def test_ctrl_c_while_measuring_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert list(cache_folder().iterdir()) == []
 
 
+def test_the_faster_of_two_passes_counts() -> None:
+    model = network([Case("Relu", [(4, 400)])])
+    one = profile(model, runs=1)
+    longer = [5 if turn % 2 else -5 for turn in range(len(one.rows))]
+    rows = [replace(row, nanoseconds=row.nanoseconds + more) for row, more in zip(one.rows, longer, strict=True)]
+    both = module._fastest([one, replace(one, rows=rows)])
+    assert [row.name for row in both.rows] == [row.name for row in one.rows]
+    assert [row.nanoseconds for row in one.rows] == [
+        row.nanoseconds + (0 if turn % 2 else 5) for turn, row in enumerate(both.rows)
+    ]
+
+
 def test_calibrating_takes_off_what_profiling_adds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Structure only: kernels of the cases, none faster than an empty kernel; a block; the setup."""
     ceilings = calibration(RATES).ceilings
@@ -273,5 +287,5 @@ def test_calibrating_takes_off_what_profiling_adds(monkeypatch: pytest.MonkeyPat
     assert found.block in (1, 8, 16)
     assert (found.setup.provider, found.setup.optimization, found.setup.threads) == ("cpu", "all", 1)
     assert steps[0] == "measuring ceilings"
-    assert "measuring kernels, network 1" in steps
+    assert steps[-2:] == [f"measuring kernels, pass {turn} of 2, network 1" for turn in (1, 2)]
     assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))).samples == tuple(found.samples)
