@@ -15,6 +15,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,13 @@ def row(pair: Pair, result: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def converted_pairs(folder: Path) -> Iterator[tuple[Pair, Path, Path]]:
+    """Each pair with the files of both models in a folder, converted where they are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair in PAIRS:
+        yield pair, file_of(folder, pair.a, pair.size), file_of(folder, pair.b, pair.size)
+
+
 def main(arguments: list[str]) -> int:
     """Compare all pairs."""
     if arguments[:1] == ["--export"]:
@@ -254,10 +262,7 @@ def main(arguments: list[str]) -> int:
     details: list[str] = []
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(options.folder or temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        for pair in PAIRS:
-            a, b = (file_of(folder, name, pair.size) for name in (pair.a, pair.b))
+        for pair, a, b in converted_pairs(Path(options.folder or temporary)):
             result = compare(a, b, names=(pair.a, pair.b))
             table.append(row(pair, result))
             lines, problems = report(pair, result)

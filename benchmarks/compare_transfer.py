@@ -37,16 +37,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", nargs="?")
     parser.add_argument("-o", "--output")
     options = parser.parse_args(arguments)
-    from benchmarks.compare_frameworks import PAIRS, file_of
+    from benchmarks.compare_frameworks import converted_pairs
 
     table = [f"| {' | '.join(COLUMNS)} |", f"| --- | ---: | --- |{' ---: |' * 4}"]
     details: list[str] = []
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(options.folder or temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        for pair in PAIRS:
-            a, b = (file_of(folder, name, pair.size) for name in (pair.a, pair.b))
+        for pair, a, b in converted_pairs(Path(options.folder or temporary)):
             a = with_live_weights(a, Path(temporary) / a.name)
             proof, seconds = transferred(a, b)
             control, place = with_swapped_kernel(a, b)
@@ -60,7 +57,7 @@ def main(arguments: list[str]) -> int:
             print(table[-1], flush=True)
     if options.output:
         Path(options.output).write_text("\n".join([HEAD, *table, "", *details]).rstrip("\n") + "\n")
-    print(f"{len(PAIRS)} pairs, {len(wrong)} wrong")
+    print(f"{len(table) - 2} pairs, {len(wrong)} wrong")
     for line in wrong:
         print(f"wrong: {line}")
     return 1 if wrong else 0

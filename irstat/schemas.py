@@ -8,6 +8,9 @@ from typing import Any
 
 from onnx import FunctionProto, NodeProto, TypeProto, defs
 
+RANDOM = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial".split())
+"""Operators of ai.onnx whose results differ from run to run. Dropout is none: it draws in training mode only."""
+
 
 @lru_cache(maxsize=4096)
 def find_schema(op_type: str, domain: str, version: int) -> Any:

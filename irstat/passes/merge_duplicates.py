@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 from irstat.graph import Graph, Node
 from irstat.passes.base import Change, PassResult, Refusal, run_in_bodies
-from irstat.schemas import find_schema
+from irstat.schemas import RANDOM, find_schema
 
-_BY_CHANCE = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial Dropout".split())
+_BY_CHANCE = RANDOM | {"Dropout"}
 
 
 @dataclass(frozen=True, slots=True)

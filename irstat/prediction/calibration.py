@@ -21,7 +21,7 @@ from irstat.prediction.cases import cases
 from irstat.prediction.networks import chain, networks
 from irstat.prediction.peaks import LINKS, measure_block, measure_ceilings
 from irstat.prediction.samples import Sample, normalized, samples_of
-from irstat.timing.ceilings import SCHEMA, Ceilings, cache_file, cache_folder, read_measured
+from irstat.timing.ceilings import SCHEMA, Ceilings, cache_file, cache_folder, outdated, read_measured
 from irstat.timing.profile import Profile, profile
 from irstat.timing.session import LEVELS, OWN, Setup, check, stated
 
@@ -234,10 +234,7 @@ def kept(provider: str = "cpu", threads: int = 1) -> Calibration:
             raise ValueError(f"it is of {found.setup.provider} at {found.setup.threads} threads")
     except ValueError as error:
         raise UsageError(f"{path}: not what this version of irstat machine keeps ({error}): {again}") from error
-    if found.machine.fingerprint != this_machine().fingerprint:
-        raise UsageError(f"{path}: measured on another machine, {found.machine.cpu}: {again}")
-    installed = versions().get("onnxruntime", "")
-    if found.versions.get("onnxruntime") != installed:
-        before = found.versions.get("onnxruntime")
-        raise UsageError(f"{path}: measured with onnxruntime {before}, and {installed} is installed: {again}")
+    reason = outdated(found.machine, found.versions)
+    if reason:
+        raise UsageError(f"{path}: {reason}: {again}")
     return found

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from irstat.graph import Graph, Node
+from irstat.schemas import RANDOM
 
-RANDOM = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"}
-)
+BY_CHANCE = RANDOM | {"Dropout"}
 """Never computed beforehand, and never twice the same."""
 
 
@@ -35,7 +34,7 @@ def distinct(graph: Graph) -> Distinct:
     readers: dict[str, int] = {}
     for node in graph.nodes():
         own = replace(node, inputs=tuple(same.get(name, name) for name in node.inputs)) if same else node
-        fixed = node.bodies or not any(node.inputs) or node.op_type in RANDOM or results & {*node.outputs}
+        fixed = node.bodies or not any(node.inputs) or node.op_type in BY_CHANCE or results & {*node.outputs}
         key = (node.op_type, node.domain, own.inputs, len(node.outputs), repr(sorted(node.attrs.items())))
         original = None if fixed else first.setdefault(key, own)
         if original is not None and original is not own:

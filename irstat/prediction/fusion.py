@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from irstat.graph import Graph, Node
 from irstat.prediction.blocks import BLOCK, in_blocks, takes_planes
-from irstat.prediction.duplicates import RANDOM, distinct
+from irstat.prediction.duplicates import BY_CHANCE, distinct
 
 _WINDOWS = frozenset({"Conv", "MaxPool", "AveragePool"})
 _IN_BLOCKS = frozenset({"Relu", "Sigmoid", "Tanh", "HardSigmoid"})
@@ -65,7 +65,7 @@ class _Fusion:
     def groups(self) -> list[Group]:
         position = {}
         for index, node in enumerate(self._distinct.nodes):
-            if any(node.inputs) and not node.bodies and node.op_type not in RANDOM and self._fixed(node):
+            if any(node.inputs) and not node.bodies and node.op_type not in BY_CHANCE and self._fixed(node):
                 self._stored.update(node.outputs)
                 continue
             group = self._group(node)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from irstat.cost.cost import Cost
 from irstat.errors import UsageError
-from irstat.graph import Graph
 from irstat.prediction.calibration import Calibration
 from irstat.prediction.fusion import Group
 from irstat.prediction.regression import Speed, fit
@@ -69,7 +68,10 @@ def predict(report: Report, calibration: Calibration) -> Latency:
         raise UsageError(f"nothing is known of single kernels of provider '{calibration.setup.provider}': predict for cpu")
     predictor = Predictor.of(calibration)
     kernels = kernels_of(report.graph, report.costs, calibration.block, static=not report.dims)
-    times = [_group_time(predictor, group, work, report.costs) for group, work in _pairs(kernels)]
+    estimates = [predictor.nanoseconds(work) for work in kernels.works]
+    times = [
+        _group_time(predictor, group, estimate, report.costs) for group, estimate in zip(kernels.groups, estimates, strict=True)
+    ]
     added = 0.0
     for reorder in kernels.reorders:
         extra = predictor.nanoseconds(reorder.work) or 0.0
@@ -88,7 +90,7 @@ def predict(report: Report, calibration: Calibration) -> Latency:
         call_nanoseconds=call,
         added_nanoseconds=round(added),
         kernels=len(kernels.groups) + len(kernels.reorders),
-        rough=_rough(predictor, kernels, report.graph),
+        rough=_rough(kernels, estimates),
         provider=setup.provider,
         optimization=setup.optimization,
         threads=setup.threads,
@@ -97,23 +99,18 @@ def predict(report: Report, calibration: Calibration) -> Latency:
     )
 
 
-def _pairs(kernels: Kernels) -> Sequence[tuple[Group, Workload | None]]:
-    return list(zip(kernels.groups, kernels.works, strict=True))
-
-
-def _group_time(predictor: Predictor, group: Group, work: Workload | None, costs: Mapping[str, Cost]) -> float:
+def _group_time(predictor: Predictor, group: Group, estimate: float | None, costs: Mapping[str, Cost]) -> float:
     """Nanoseconds of a group; what samples say is no faster than the peak of arithmetic, beyond the sizes that they have."""
-    found = predictor.nanoseconds(work)
-    if found is None:
+    if estimate is None:
         return sum(predictor.rough(costs[node.name]) for node in group.members)
     macs = costs[group.anchor.name].forward.macs
-    return max(found, 2e9 * macs / predictor.ceilings.flops_per_second)
+    return max(estimate, 2e9 * macs / predictor.ceilings.flops_per_second)
 
 
-def _rough(predictor: Predictor, kernels: Kernels, graph: Graph) -> dict[str, int]:
+def _rough(kernels: Kernels, estimates: Sequence[float | None]) -> dict[str, int]:
     """Operator -> number of kernels whose kind was not measured."""
     found: dict[str, int] = {}
-    for group, work in _pairs(kernels):
-        if predictor.nanoseconds(work) is None:
+    for group, estimate in zip(kernels.groups, estimates, strict=True):
+        if estimate is None:
             found[group.anchor.qualified_type] = found.get(group.anchor.qualified_type, 0) + 1
     return found

@@ -21,6 +21,7 @@ from onnx import helper
 from irstat.element_types import NAME_OF, NUMBER_OF
 from irstat.errors import ShapeError
 from irstat.graph import Graph, Node
+from irstat.schemas import RANDOM
 from irstat.shapes import contrib, control
 from irstat.shapes.bulk import refine_in_bulk
 from irstat.shapes.evaluate import BOUNDED_BY_INPUT, MAX_ELEMENTS, Evaluator, worth_evaluating
@@ -35,12 +36,7 @@ _OTHER_VALUES_MATTER = frozenset({"Resize", "Upsample", "Range", "Compress"})
 _MAX_SHAPE_VALUES = 256
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx.ml"})
 
-NOT_FOLDED = frozenset(
-    (
-        "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial DequantizeLinear"
-        " If Loop Scan SequenceMap"
-    ).split()
-)
+NOT_FOLDED = RANDOM | frozenset("DequantizeLinear If Loop Scan SequenceMap".split())
 """Operators whose result is not a constant even if all inputs are: random ones, bodies, and dequantization, which
 runtimes keep so that weights stay small."""
 

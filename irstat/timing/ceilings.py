@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
-from irstat.machine import Machine, this_machine
+from irstat.machine import Machine, this_machine, versions
 
 SCHEMA = 1
 _SECOND = 10**9
@@ -127,17 +127,25 @@ def read_measured(path: Path) -> dict[str, Any]:
     return stored
 
 
+def outdated(machine: Machine, measured_with: Mapping[str, str]) -> str:
+    """Why measurements don't hold here: another machine, another onnxruntime; empty if they do."""
+    if machine.fingerprint != this_machine().fingerprint:
+        return f"measured on another machine, {machine.cpu}"
+    before, installed = measured_with.get("onnxruntime"), versions().get("onnxruntime")
+    return "" if before == installed else f"measured with onnxruntime {before}, and {installed} is installed"
+
+
 def kept(provider: str, threads: int) -> Ceilings | None:
     """The ceilings of this machine, if they were measured before with the onnxruntime that is installed."""
-    from irstat.machine import versions
-
     path = cache_file(provider, threads)
     if not os.path.isfile(path):
         return None
     try:
         stored = read_measured(path)
-        here = (this_machine().fingerprint, versions().get("onnxruntime"), provider, threads)
-        there = (Machine.from_dict(stored["machine"]).fingerprint, stored["versions"]["onnxruntime"])
-        return Ceilings.from_dict(stored["ceilings"]) if (*there, stored["provider"], stored["threads"]) == here else None
+        if (stored["provider"], stored["threads"]) != (provider, threads):
+            return None
+        if outdated(Machine.from_dict(stored["machine"]), stored["versions"]):
+            return None
+        return Ceilings.from_dict(stored["ceilings"])
     except (KeyError, TypeError, AttributeError, ValueError):
         return None

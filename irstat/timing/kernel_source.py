@@ -7,11 +7,12 @@ from typing import Any
 
 from irstat.graph import Graph, Node
 from irstat.passes.remove_identity import passes_through
+from irstat.schemas import RANDOM
 from irstat.shapes.facts import Facts
 from irstat.shapes.value_type import TensorType
 from irstat.tensor_data import TensorData
 
-_CHANCE = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial Dropout".split())
+_CHANCE = RANDOM | {"Dropout"}
 
 
 class Source:

@@ -8,8 +8,7 @@ from onnx import AttributeProto, FunctionProto, NodeProto
 
 from irstat.errors import UsageError
 from irstat.graph import Graph, Node
-
-_RANDOM = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial".split())
+from irstat.schemas import RANDOM
 
 
 def refuse_chance(graph: Graph, role: str) -> bool:
@@ -33,7 +32,7 @@ def refuse_chance(graph: Graph, role: str) -> bool:
 def _drawing(graph: Graph) -> Iterator[tuple[str, str, bool]]:
     """Name, operator, and whether it states a seed, of each node that draws, in bodies too."""
     for node in graph.nodes():
-        if not node.domain and (node.op_type in _RANDOM or (node.op_type == "Dropout" and _drops(graph, node))):
+        if not node.domain and (node.op_type in RANDOM or (node.op_type == "Dropout" and _drops(graph, node))):
             yield node.name, node.op_type, "seed" in node.attrs
         for body in node.bodies:
             yield from _drawing(body)
@@ -57,7 +56,7 @@ def _drawing_in_functions(functions: Iterable[FunctionProto]) -> Iterator[tuple[
     pending: list[NodeProto] = [node for function in functions for node in function.node]
     while pending:
         node = pending.pop()
-        if node.domain in ("", "ai.onnx") and node.op_type in _RANDOM:
+        if node.domain in ("", "ai.onnx") and node.op_type in RANDOM:
             yield node.name, node.op_type, any(attribute.name == "seed" for attribute in node.attribute)
         for attribute in node.attribute:
             if attribute.type == AttributeProto.GRAPH:

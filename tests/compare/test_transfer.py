@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,8 +157,8 @@ def test_swapped_axes_of_a_square_kernel_are_found(monkeypatch: pytest.MonkeyPat
     a, b = (random_network(CONV_BIAS + "y = Relu(c)", seed=seed) for seed in (1, 2))
     right = carrying.stored_matrix
 
-    def swapped(*arguments: object) -> np.ndarray:
-        return right(*arguments).swapaxes(2, 3)  # type: ignore[arg-type]
+    def swapped(*arguments: Any) -> np.ndarray:
+        return right(*arguments).swapaxes(2, 3)
 
     monkeypatch.setattr(carrying, "stored_matrix", swapped)
     found = proof(a, b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,8 +40,8 @@ def test_rounding_that_a_network_amplifies_is_no_difference(monkeypatch: pytest.
     assert any("amplifies rounding" in note for note in found.notes)
     right = carrying.stored_matrix
 
-    def swapped(*arguments: object) -> np.ndarray:
-        return right(*arguments).swapaxes(2, 3)  # type: ignore[arg-type]
+    def swapped(*arguments: Any) -> np.ndarray:
+        return right(*arguments).swapaxes(2, 3)
 
     monkeypatch.setattr(carrying, "stored_matrix", swapped)
     wrong = proof(a, b)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from irstat.graph import Graph, Node
 from irstat.passes.folding.affine import Affine, RefusedError, merged
 from irstat.passes.folding.affine_nodes import AffineNodes, forms_of
 from irstat.passes.folding.index_map import backward
-from irstat.passes.folding.moves import moves, named
+from irstat.passes.folding.moves import Steps, moves, named
 from irstat.passes.folding.operands import Operands
 from irstat.passes.folding.plan import Plan
 from irstat.passes.folding.weights import absorb
@@ -124,7 +125,7 @@ class Backward:
             raise RefusedError(f"it follows {node.qualified_type}, which is not linear")
         rule(self, node, fields)
 
-    def _move(self, node: Node, steps: tuple[tuple[object, ...], ...], fields: tuple[Affine | None, ...]) -> None:
+    def _move(self, node: Node, steps: tuple[Steps, ...], fields: tuple[Affine | None, ...]) -> None:
         if node.op_type == "Cast" and not self._narrows_again(node):
             raise RefusedError("it follows a Cast, and its result is not cast back")
         pairs = [(own, asked) for own, asked in zip(steps, fields, strict=True) if asked is not None]
@@ -132,7 +133,7 @@ class Backward:
             pairs = pairs[:1]
 
         def together(exactly: bool) -> Affine:
-            parts = [backward(own, asked, exactly) for own, asked in pairs]  # type: ignore[arg-type]
+            parts = [backward(own, asked, exactly) for own, asked in pairs]
             result = parts[0]
             for part in parts[1:]:
                 result = merged(result, part)
@@ -289,7 +290,7 @@ class Backward:
         requests = self._requests.setdefault(name, {})
         for user, (slot, own) in found:
             self.plan.bypassed[user.name] = (user, slot)
-            requests[user.name] = Request(own, lambda own=own: own)  # type: ignore[misc]
+            requests[user.name] = Request(own, partial(_itself, own))
         return True
 
     def _own(self, node: Node) -> tuple[int, Affine] | None:
@@ -333,3 +334,7 @@ def attempts(make: Callable[[Choices], Plan], budget: Budget) -> Plan | RefusedE
             first = first or error
         choices = choices.next()
     return first or RefusedError("nothing takes it")
+
+
+def _itself(asked: Affine) -> Affine:
+    return asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -260,7 +261,7 @@ def _concat(walk: Backward, node: Node, fields: Fields) -> None:
             if not isinstance(size, int):
                 raise RefusedError("a size is not known")
             span = range(offset, offset + size)
-            part = asked.map(lambda values, span=span: values if values.shape[axis] == 1 else values.take(span, axis))  # type: ignore[misc]
+            part = asked.map(partial(_taken, span, axis))
             offset += size
         if name in parts and not _is_same(parts[name], part):
             raise RefusedError("one element is needed with different factors")
@@ -288,3 +289,8 @@ COMMUTING: Mapping[str, Rule] = {
     "Pad": _constant_pad,
 }
 """Operator -> how a map of its result goes on to its operands."""
+
+
+def _taken(span: range, axis: int, values: Array) -> Array:
+    """The part of an array along an axis; an array that is constant along it as it is."""
+    return values if values.shape[axis] == 1 else values.take(span, axis)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -162,11 +163,12 @@ def _cuts(before: Dims, after: Dims) -> list[tuple[int, int]]:
 
 def _products(dims: Dims) -> list[tuple[int, tuple[str, ...]]]:
     """Products of the first 0, 1, 2 … sizes, as number and names, up to one that is not known."""
-    number, names = 1, ()
+    number = 1
+    names: tuple[str, ...] = ()
     found: list[tuple[int, tuple[str, ...]]] = [(1, ())]
     for dim in dims:
         if isinstance(dim, str):
-            names = tuple(sorted((*names, dim)))  # type: ignore[assignment]
+            names = tuple(sorted((*names, dim)))
         elif dim:
             number *= dim
         else:
@@ -178,7 +180,7 @@ def _products(dims: Dims) -> list[tuple[int, tuple[str, ...]]]:
 def backward(steps: Sequence[Step], field: Affine, exactly: bool = False) -> Affine:
     """A map asked of the result, as it is asked of the source."""
     for step in reversed(steps):
-        field = field.map(lambda values, step=step: step.backward(values, exactly))  # type: ignore[misc]
+        field = field.map(partial(step.backward, exactly=exactly))
     return field
 
 

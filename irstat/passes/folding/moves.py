@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -141,13 +142,13 @@ def _unsqueeze(node: Node, operands: Operands, dims: Dims) -> tuple[Steps, ...]:
 def _flatten(node: Node, operands: Operands, dims: Dims) -> tuple[Steps, ...]:
     axis = int(node.attrs.get("axis", 1))
     axis = axis + len(dims) if axis < 0 else axis
-    after = []
+    after: list[int | str | None] = []
     for part in (dims[:axis], dims[axis:]):
         sizes = [dim for dim in part if isinstance(dim, int)]
         if len(sizes) == len(part):
             after.append(int(np.prod(sizes, dtype=object)))
         else:
-            after.append(part[0] if len(part) == 1 else None)  # type: ignore[arg-type]
+            after.append(part[0] if len(part) == 1 else None)
     return ((Regroup(dims, tuple(after)),),)
 
 
@@ -289,11 +290,11 @@ def _pad(node: Node, operands: Operands, dims: Dims) -> tuple[Steps, ...] | None
             continue
         kept = np.arange(size)[max(0, -front) : size - max(0, -back)]
         amounts = (max(0, front), max(0, back))
-        steps.append(Pick(axis, np.pad(kept, amounts, _PAD_MODES[mode]), size))  # type: ignore[call-overload]
+        steps.append(Pick(axis, np.pad(kept, amounts, _PAD_MODES[mode]), size))
     return (tuple(steps),)
 
 
-_PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+_PAD_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 
 def pad_amounts(node: Node, operands: Operands, rank: int) -> dict[int, tuple[int, int]]:
